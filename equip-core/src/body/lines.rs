@@ -86,6 +86,16 @@ pub fn lines_of(table: &[u8], first_line: i32) -> impl Iterator<Item = i32> + '_
     })
 }
 
+/// The line of each code unit, -1 for none.
+pub fn lines_by_unit(table: &[u8], first_line: i32) -> impl Iterator<Item = i32> + '_ {
+    let mut reader = Reader::new(table, 0);
+    let mut line = first_line;
+    let entries = std::iter::from_fn(move || {
+        (reader.left() > 0).then(|| entry(&mut reader, &mut line).ok()).flatten()
+    });
+    entries.flat_map(|(units, location)| std::iter::repeat_n(location.line, units as usize))
+}
+
 /// Writes a table, choosing forms as CPython's compiler does (`Python/assemble.c`).
 pub(super) struct Writer {
     out: Vec<u8>,

@@ -12,7 +12,7 @@ mod stack;
 
 pub use assemble::assemble;
 pub use decode::decode;
-pub use lines::lines_of;
+pub use lines::{lines_by_unit, lines_of};
 pub use stack::{Depths, depths};
 
 use crate::bytes::Truncated;

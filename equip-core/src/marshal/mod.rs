@@ -247,6 +247,26 @@ impl<'a> Objects<'a> {
         self.push(b'g', false, Object::Number(Cow::Owned(bytes)))
     }
 
+    /// The same objects, independent of the file's bytes.
+    pub fn into_owned(self) -> Objects<'static> {
+        let own = |bytes: Cow<'_, [u8]>| Cow::Owned(bytes.into_owned());
+        let nodes = self.nodes.into_iter().map(|node| Node {
+            code: node.code,
+            flagged: node.flagged,
+            object: match node.object {
+                Object::Null => Object::Null,
+                Object::Singleton => Object::Singleton,
+                Object::Int(value) => Object::Int(value),
+                Object::Number(bytes) => Object::Number(own(bytes)),
+                Object::Bytes(bytes) => Object::Bytes(own(bytes)),
+                Object::Str(bytes) => Object::Str(own(bytes)),
+                Object::Items(items) => Object::Items(items),
+                Object::Code(index) => Object::Code(index),
+            },
+        });
+        Objects { nodes: nodes.collect(), children: self.children, codes: self.codes }
+    }
+
     /// Copies an object of another arena, children included.
     pub fn import(&mut self, from: &Objects<'_>, id: ObjectId) -> ObjectId {
         let node = from.node(id);

@@ -1,0 +1,309 @@
+//! What the authors of a pipeline ask for in one file, checked as far as it can be without
+//! compiling: templates are parsed once for the whole run, imports are taken apart.
+
+use std::sync::{Arc, Mutex};
+
+use equip_plugin_api::edit::{Site, Snippet, Value};
+use rustc_hash::FxHashMap;
+
+use crate::declaration::DeclId;
+use crate::rewrite::Refusal;
+use crate::snippet::Template;
+
+/// Who asks for edits: a plugin with its options, or a program that uses this library.
+#[derive(Clone, Debug, Default)]
+pub struct Author {
+    /// Its name; starts its private and hidden names.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its options, as JSON text.
+    pub options: String,
+    /// Python modules that it brings along: name and source.
+    pub runtimes: Vec<(String, String)>,
+}
+
+/// One edit of one declaration.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    /// Index of its author.
+    pub author: usize,
+    /// The declaration.
+    pub declaration: DeclId,
+    /// Where in it.
+    pub site: Site,
+    /// What.
+    pub template: Arc<Template>,
+    /// Values of the author's own placeholders.
+    pub values: Vec<(String, Value)>,
+}
+
+/// A name that is bound at the top of the module.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    /// Index of its author.
+    pub author: usize,
+    /// The statement.
+    pub template: Arc<Template>,
+    /// Values of the author's own placeholders.
+    pub values: Vec<(String, Value)>,
+    /// Names that it binds.
+    pub names: Vec<String>,
+    /// For a module that the author brings along: its index in [`Author::runtimes`].
+    pub runtime: Option<usize>,
+    /// Whether it binds plain names.
+    pub public: bool,
+}
+
+/// A snippet that cannot be used, and where it was to go.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{refusal}")]
+pub struct BadEdit {
+    /// Index of its author.
+    pub author: usize,
+    /// The declaration, if it is known.
+    pub declaration: Option<DeclId>,
+    /// The site, in words.
+    pub site: String,
+    /// The snippet.
+    pub text: String,
+    /// What is wrong with it.
+    pub refusal: Refusal,
+}
+
+/// Everything that is asked for in one file.
+#[derive(Clone, Debug, Default)]
+pub struct Edits {
+    /// Edits, in the order in which they were asked for.
+    pub list: Vec<Edit>,
+    /// Bindings, likewise; equal ones of one author are one.
+    pub bindings: Vec<Binding>,
+}
+
+/// Parsed templates of a run.
+#[derive(Default)]
+pub struct Templates {
+    known: Mutex<FxHashMap<(String, Vec<String>), Result<Arc<Template>, Refusal>>>,
+}
+
+impl Templates {
+    /// The template of that text; `own` are the placeholders that come with values.
+    ///
+    /// # Errors
+    /// The text is no template.
+    pub fn get(&self, text: &str, own: &[(String, Value)]) -> Result<Arc<Template>, Refusal> {
+        let names: Vec<String> = own.iter().map(|(name, _)| name.clone()).collect();
+        let mut known = self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let entry = known.entry((text.to_owned(), names)).or_insert_with_key(|(text, names)| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let template = Template::parse(text, &names).map(Arc::new);
+            template.map_err(|problem| Refusal::Snippet { offset: problem.offset, len: 1, message: problem.message })
+        });
+        entry.clone()
+    }
+
+    /// A template of equip's own.
+    pub(crate) fn verbatim(&self, text: &str) -> Arc<Template> {
+        let mut known = self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let key = (text.to_owned(), vec!["verbatim".to_owned()]);
+        let entry = known.entry(key).or_insert_with_key(|(text, _)| Ok(Arc::new(Template::verbatim(text))));
+        entry.clone().expect("verbatim text is not parsed")
+    }
+}
+
+/// A site in words, for messages.
+pub fn site_name(site: Site) -> String {
+    match site {
+        Site::Before => "before".to_owned(),
+        Site::After => "after".to_owned(),
+        Site::Line(line) => format!("line({line})"),
+        Site::EachLine => "each_line".to_owned(),
+        Site::ModuleEnter(_) => "module_enter".to_owned(),
+        Site::ModuleExit(_) => "module_exit".to_owned(),
+        Site::Instruction(index, _) => format!("instruction({index})"),
+    }
+}
+
+impl Edits {
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty() && self.bindings.is_empty()
+    }
+
+    /// Asks for code at a site of a declaration.
+    ///
+    /// # Errors
+    /// The snippet is no template.
+    pub fn add(
+        &mut self,
+        templates: &Templates,
+        author: usize,
+        declaration: DeclId,
+        site: Site,
+        text: &str,
+        values: Vec<(String, Value)>,
+    ) -> Result<(), BadEdit> {
+        let bad = |refusal| {
+            let (site, text) = (site_name(site), text.to_owned());
+            BadEdit { author, declaration: Some(declaration), site, text, refusal }
+        };
+        let template = templates.get(text, &values).map_err(bad)?;
+        self.list.push(Edit { author, declaration, site, template, values });
+        Ok(())
+    }
+
+    /// Like [`Edits::add`], with a snippet.
+    ///
+    /// # Errors
+    /// As [`Edits::add`].
+    pub fn insert(
+        &mut self,
+        templates: &Templates,
+        declaration: DeclId,
+        site: Site,
+        snippet: Snippet<'_>,
+    ) -> Result<(), BadEdit> {
+        let values = snippet.values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.add(templates, 0, declaration, site, snippet.code, values)
+    }
+
+    /// Asks for an import at the top of the module.
+    ///
+    /// # Errors
+    /// It is no import statement of one line.
+    pub fn import(
+        &mut self,
+        templates: &Templates,
+        (author, who): (usize, &Author),
+        statement: &str,
+        public: bool,
+    ) -> Result<(), BadEdit> {
+        let bad = |message: &str| {
+            let refusal = Refusal::Snippet { offset: 0, len: statement.len().max(1), message: message.to_owned() };
+            BadEdit { author, declaration: None, site: "import".to_owned(), text: statement.to_owned(), refusal }
+        };
+        let import = parse_import(statement).map_err(bad)?;
+        let runtime = who.runtimes.iter().position(|(name, _)| *name == import.root);
+        let template = match (runtime, import.members) {
+            (None, _) => templates.verbatim(statement),
+            (Some(_), Some(members)) => templates.verbatim(&runtime_import(&members)),
+            (Some(_), None) => templates.verbatim(&format!("{RUNTIME}{} = __equip_rt\n", import.names[0])),
+        };
+        let binding =
+            Binding { author, template, values: Vec::new(), names: import.names, runtime, public };
+        let same = |known: &&Binding| {
+            known.author == author
+                && known.template.text() == binding.template.text()
+                && known.runtime == runtime
+                && known.public == public
+        };
+        if self.bindings.iter().find(same).is_none() {
+            self.bindings.push(binding);
+        }
+        Ok(())
+    }
+
+    /// Asks for a name that holds the value of an expression, computed at the top of the module.
+    ///
+    /// # Errors
+    /// The expression is no template, or `name` no identifier.
+    pub fn bind(
+        &mut self,
+        templates: &Templates,
+        author: usize,
+        name: &str,
+        expression: &str,
+        values: Vec<(String, Value)>,
+    ) -> Result<(), BadEdit> {
+        let text = format!("{name} = (\n{expression}\n)");
+        let bad = |refusal| {
+            let site = format!("bind {name}");
+            BadEdit { author, declaration: None, site, text: text.clone(), refusal }
+        };
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(is_name) || name.starts_with(|c: char| c.is_numeric()) {
+            let message = format!("{name:?} is no identifier");
+            return Err(bad(Refusal::Snippet { offset: 0, len: name.len().max(1), message }));
+        }
+        let template = templates.get(&text, &values).map_err(bad)?;
+        let names = vec![name.to_owned()];
+        self.bindings.push(Binding { author, template, values, names, runtime: None, public: false });
+        Ok(())
+    }
+}
+
+struct ImportStatement {
+    root: String,
+    names: Vec<String>,
+    /// (member, name) of `from … import`.
+    members: Option<Vec<(String, String)>>,
+}
+
+fn parse_import(statement: &str) -> Result<ImportStatement, &'static str> {
+    let usage = "not an import statement: `import a.b as c` or `from m import a as b`";
+    let statement = statement.trim();
+    let renamed = |part: &str| -> Option<(String, Option<String>)> {
+        let mut words = part.split_whitespace();
+        let name = words.next()?.to_owned();
+        match (words.next(), words.next(), words.next()) {
+            (None, ..) => Some((name, None)),
+            (Some("as"), Some(alias), None) => Some((name, Some(alias.to_owned()))),
+            _ => None,
+        }
+    };
+    if statement.contains(['\n', ';', '#']) {
+        return Err("an import is one statement on one line");
+    }
+    if let Some(rest) = statement.strip_prefix("from ") {
+        let (module, names) = rest.split_once(" import ").ok_or(usage)?;
+        let names = names.trim().trim_start_matches('(').trim_end_matches(')').trim_end_matches(',');
+        if names.trim() == "*" {
+            return Err("`from m import *` binds names that nobody can tell");
+        }
+        let mut members = Vec::new();
+        for part in names.split(',') {
+            let (name, alias) = renamed(part).ok_or(usage)?;
+            members.push((name.clone(), alias.unwrap_or(name)));
+        }
+        let names = members.iter().map(|(_, name)| name.clone()).collect();
+        return Ok(ImportStatement { root: module.trim().to_owned(), names, members: Some(members) });
+    }
+    let rest = statement.strip_prefix("import ").ok_or(usage)?;
+    let mut names = Vec::new();
+    let mut root = String::new();
+    for part in rest.split(',') {
+        let (name, alias) = renamed(part).ok_or(usage)?;
+        root = name.clone();
+        names.push(alias.unwrap_or_else(|| name.split('.').next().unwrap_or_default().to_owned()));
+    }
+    Ok(ImportStatement { root, names, members: None })
+}
+
+/// Finds or makes a runtime module. It is kept in `sys`'s own namespace: there is one for each
+/// process (and subinterpreter) however many modules use it, `sys.modules` may be emptied, and
+/// nothing needs to be found on `sys.path`. Only builtin modules are imported. `_imp`'s lock makes
+/// threads that import at the same time agree.
+const RUNTIME: &str = "\
+import sys as __equip_sys
+__equip_rt = __equip_sys.__dict__.get(__equip_const_key__)
+if __equip_rt is None:
+    import _imp as __equip_imp, builtins as __equip_builtins, marshal as __equip_marshal
+    __equip_imp.acquire_lock()
+    try:
+        __equip_rt = __equip_sys.__dict__.get(__equip_const_key__)
+        if __equip_rt is None:
+            __equip_rt = __equip_sys.__class__(__equip_const_name__)
+            __equip_rt.OPTIONS, __equip_code = __equip_marshal.loads(__equip_const_code__)
+            __equip_builtins.exec(__equip_code, __equip_rt.__dict__)
+            __equip_sys.__dict__[__equip_const_key__] = __equip_rt
+    finally:
+        __equip_imp.release_lock()
+";
+
+fn runtime_import(members: &[(String, String)]) -> String {
+    let mut text = RUNTIME.to_owned();
+    for (member, name) in members {
+        text.push_str(&format!("{name} = __equip_rt.{member}\n"));
+    }
+    text
+}

@@ -1,0 +1,339 @@
+//! START HERE: the main road. A file's bytes and the edits that were asked for become new bytes,
+//! proved sound; [`run`](crate::run) does that for a whole program.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use equip_plugin_api::edit::{Site, Value};
+use rustc_hash::FxHashMap;
+
+use crate::body;
+use crate::code::flags;
+use crate::compile::{Environment, Snippets, hash};
+use crate::declaration::{Declaration, Declarations, Kind};
+use crate::edits::{Author, BadEdit, Binding, Edits, site_name};
+use crate::isa::Opcode;
+use crate::marshal::ObjectId;
+use crate::provenance::{PluginRecord, Provenance};
+use crate::pyc::PycFile;
+use crate::rewrite::{self, Host, Interner, Place, Probe, Refusal, Scope};
+use crate::snippet::Meaning;
+use crate::verify::{self, Complaint};
+
+/// A pipeline: who asks for edits, in order, and the compiled snippets of the run.
+pub struct Pipeline<'p> {
+    /// The authors.
+    pub authors: &'p [Author],
+    /// Compiles snippets.
+    pub snippets: &'p Snippets,
+}
+
+/// One file that is being worked on.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'s> {
+    /// Dotted name of the module.
+    pub module_name: &'s str,
+    /// Optimisation level of the file.
+    pub optimize: u8,
+}
+
+/// Why a file was not instrumented.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An edit that cannot be made: a fault of its author.
+    #[error(transparent)]
+    Edit(#[from] Box<BadEdit>),
+    /// A function of the program that cannot be understood.
+    #[error("{qualname}: {error}")]
+    Function {
+        /// The function.
+        qualname: String,
+        /// Why.
+        error: body::Error,
+    },
+    /// The verifier refused what equip made: a bug of equip.
+    #[error("{0}")]
+    Unsound(Complaint),
+    /// The interpreter that snippets are compiled with is missing or broke off.
+    #[error("{0}")]
+    Interpreter(String),
+}
+
+/// The result for one file.
+#[derive(Debug)]
+pub struct Instrumented {
+    /// The file's new bytes, provenance included.
+    pub bytes: Vec<u8>,
+    /// How many code objects were edited.
+    pub functions: usize,
+    /// How many edits were made.
+    pub edits: usize,
+}
+
+impl Pipeline<'_> {
+    /// Hash of all that decides the result beside the original.
+    pub fn hash(&self) -> String {
+        let mut parts: Vec<&[u8]> = vec![env!("CARGO_PKG_VERSION").as_bytes()];
+        for author in self.authors {
+            parts.extend([author.name.as_bytes(), author.version.as_bytes(), author.options.as_bytes()]);
+            for (name, source) in &author.runtimes {
+                parts.extend([name.as_bytes(), source.as_bytes()]);
+            }
+        }
+        hash(&parts)
+    }
+
+    fn provenance(&self, original: &[u8]) -> Provenance {
+        let record = |author: &Author| PluginRecord {
+            name: author.name.clone(),
+            version: author.version.clone(),
+            options: hash(&[author.options.as_bytes()]),
+        };
+        Provenance {
+            format: 1,
+            equip: env!("CARGO_PKG_VERSION").to_owned(),
+            plugins: self.authors.iter().map(record).collect(),
+            pipeline: self.hash(),
+            original: hash(&[original]),
+        }
+    }
+
+    /// Edits in, bytes out. Pure: the same file, edits and snippets give the same bytes. Nothing
+    /// that the verifier complains about comes out.
+    ///
+    /// # Errors
+    /// [`Error`]; the first that is met.
+    pub fn apply(
+        &self,
+        original: &[u8],
+        mut pyc: PycFile<'_>,
+        declarations: &Declarations<'_>,
+        edits: &Edits,
+        subject: Subject<'_>,
+    ) -> Result<Instrumented, Error> {
+        let hidden = self.hidden_names(&edits.bindings);
+        let top: Vec<_> = edits
+            .bindings
+            .iter()
+            .map(|binding| self.binding_values(&pyc, binding, subject.optimize))
+            .collect::<Result<_, _>>()?;
+        let mut order: Vec<usize> = (0..edits.list.len()).collect();
+        order.sort_by_key(|index| (edits.list[*index].declaration, edits.list[*index].author, *index));
+        let mut interner = Interner::default();
+        let mut edited: Vec<ObjectId> = Vec::new();
+        let mut next = 0;
+        for declaration in &declarations.list {
+            let first = next;
+            while next < order.len() && edits.list[order[next]].declaration == declaration.id {
+                next += 1;
+            }
+            let mine = &order[first..next];
+            let is_module = declaration.kind == Kind::Module;
+            if mine.is_empty() && !(is_module && !top.is_empty()) {
+                continue;
+            }
+            let mut probes: Vec<Probe<'_>> = Vec::with_capacity(mine.len() + top.len());
+            let mut sources: Vec<Source<'_>> = Vec::with_capacity(mine.len() + top.len());
+            if is_module {
+                for (binding, values) in edits.bindings.iter().zip(&top) {
+                    probes.push(Probe {
+                        plugin: &self.authors[binding.author].name,
+                        place: Place::Top,
+                        template: &binding.template,
+                        values,
+                        hidden: if binding.public { &hidden.none } else { &hidden.by_author[binding.author] },
+                        binds: true,
+                    });
+                    sources.push(Source::Binding(binding));
+                }
+            }
+            for index in mine {
+                let edit = &edits.list[*index];
+                probes.push(Probe {
+                    plugin: &self.authors[edit.author].name,
+                    place: Place::At(edit.site),
+                    template: &edit.template,
+                    values: &edit.values,
+                    hidden: &hidden.by_author[edit.author],
+                    binds: false,
+                });
+                sources.push(Source::Edit(edit.author, edit.site));
+            }
+            self.edit(&mut pyc, declarations, declaration, &probes, &sources, &mut interner, subject)?;
+            edited.push(declaration.code);
+        }
+        let functions = edited.len();
+        let mut bytes = pyc.to_bytes();
+        judge(&pyc, &bytes, &edited)?;
+        self.provenance(original).append(&mut bytes);
+        Ok(Instrumented { bytes, functions, edits: edits.list.len() + edits.bindings.len() })
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn edit(
+        &self,
+        pyc: &mut PycFile<'_>,
+        declarations: &Declarations<'_>,
+        declaration: &Declaration<'_>,
+        probes: &[Probe<'_>],
+        sources: &[Source<'_>],
+        interner: &mut Interner,
+        subject: Subject<'_>,
+    ) -> Result<(), Error> {
+        let code = pyc.objects.code(declaration.code).expect("declarations are code objects").clone();
+        let in_function = |error| Error::Function { qualname: declaration.qualname.clone().into_owned(), error };
+        let body = body::decode(pyc.isa, &pyc.objects, &code).map_err(in_function)?;
+        let class = match declaration.kind {
+            Kind::Class => Some(declaration),
+            _ => declaration.class.map(|id| &declarations.list[id.0 as usize]),
+        };
+        let class_name = class.map(|class| class.name.as_ref());
+        let environment = Environment::new(pyc.isa, subject.optimize, code.flags, class_name);
+        let compiler = self.snippets.within(pyc.isa, environment);
+        let file_path = pyc.objects.str(code.filename).map(|name| name.into_owned()).unwrap_or_default();
+        let enclosing = declaration.class.map(|id| declarations.list[id.0 as usize].name.as_ref());
+        let constant = |name: &str, site_line: i32| match name {
+            "method_name" => Value::Str(declaration.name.clone().into_owned()),
+            "qualname" => Value::Str(declaration.qualname.clone().into_owned()),
+            "class_name" => enclosing.map_or(Value::None, |name| Value::Str(name.to_owned())),
+            "module_name" => Value::Str(subject.module_name.to_owned()),
+            "file_name" => Value::Str(file_path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned()),
+            "file_path" => Value::Str(file_path.clone()),
+            "lineno" => Value::Int(declaration.first_line.into()),
+            "end_lineno" => Value::Int(declaration.end_line.into()),
+            "site_lineno" => Value::Int(site_line.into()),
+            _ => Value::None,
+        };
+        let scope = match declaration.kind {
+            Kind::Module => Scope::Module,
+            _ if code.flags & flags::OPTIMIZED == 0 => Scope::Class,
+            _ => Scope::Function,
+        };
+        let reads_arguments = probes.iter().any(|probe| {
+            probe.template.uses(|m| matches!(m, Meaning::Arg(_) | Meaning::Arguments)).is_some()
+        });
+        let host = Host {
+            scope,
+            parameters: &declaration.parameters,
+            nested_deletes: reads_arguments && nested_deletes(pyc, declaration.code),
+            constant: &constant,
+        };
+        let body = rewrite::rewrite(body, &mut pyc.objects, interner, &host, probes, &compiler);
+        let body = body.map_err(|(probe, refusal)| match refusal {
+            Refusal::Body(error) => in_function(error),
+            Refusal::Compiler(message) => Error::Interpreter(message),
+            refusal => {
+                let (author, site) = sources[probe].describe();
+                let text = probes[probe].template.text().to_owned();
+                Error::Edit(Box::new(BadEdit { author, declaration: Some(declaration.id), site, text, refusal }))
+            }
+        })?;
+        let new = body::assemble(body, &code, &mut pyc.objects).map_err(in_function)?;
+        pyc.objects.replace_code(declaration.code, new);
+        Ok(())
+    }
+
+    fn hidden_names(&self, bindings: &[Binding]) -> Hidden {
+        let mut by_author: Vec<FxHashMap<String, String>> = vec![FxHashMap::default(); self.authors.len()];
+        for binding in bindings.iter().filter(|binding| !binding.public) {
+            for name in &binding.names {
+                let global = format!("_equip.{}.{name}", self.authors[binding.author].name);
+                by_author[binding.author].insert(name.clone(), global);
+            }
+        }
+        Hidden { by_author, none: FxHashMap::default() }
+    }
+
+    /// The values of a binding: its own, and where it imports a runtime module, what that needs.
+    fn binding_values(
+        &self,
+        pyc: &PycFile<'_>,
+        binding: &Binding,
+        optimize: u8,
+    ) -> Result<Vec<(String, Value)>, Error> {
+        let mut values = binding.values.clone();
+        let author = &self.authors[binding.author];
+        if let Some((name, source)) = binding.runtime.map(|index| &author.runtimes[index]) {
+            let code = self
+                .snippets
+                .runtime(pyc.isa, optimize, name, source, &author.options)
+                .map_err(|refusal| Error::Interpreter(refusal.to_string()))?;
+            let parts = [author.name.as_bytes(), author.version.as_bytes(), author.options.as_bytes(), source.as_bytes()];
+            let key = format!("_equip.{name}.{}", &hash(&parts)[..16]);
+            values.extend([
+                ("key".to_owned(), Value::Str(key)),
+                ("name".to_owned(), Value::Str(name.clone())),
+                ("code".to_owned(), Value::Bytes(Arc::unwrap_or_clone(code))),
+            ]);
+        }
+        Ok(values)
+    }
+}
+
+struct Hidden {
+    by_author: Vec<FxHashMap<String, String>>,
+    none: FxHashMap<String, String>,
+}
+
+enum Source<'s> {
+    Binding(&'s Binding),
+    Edit(usize, Site),
+}
+
+impl Source<'_> {
+    fn describe(&self) -> (usize, String) {
+        match self {
+            Source::Binding(binding) => (binding.author, "import".to_owned()),
+            Source::Edit(author, site) => (*author, site_name(*site)),
+        }
+    }
+}
+
+/// Whether code below a code object deletes variables of enclosing functions.
+fn nested_deletes(pyc: &PycFile<'_>, code: ObjectId) -> bool {
+    let Some(deletes) = pyc.isa.number(Opcode::DELETE_DEREF) else { return false };
+    let mut todo: Vec<ObjectId> = vec![code];
+    while let Some(id) = todo.pop() {
+        let Some(code) = pyc.objects.code(id) else { continue };
+        if code.bytecode(&pyc.objects).iter().step_by(2).any(|byte| *byte == deletes) {
+            return true;
+        }
+        todo.extend(code.consts(&pyc.objects));
+    }
+    false
+}
+
+/// Judges the written bytes of the code objects that were edited: they are read back, and found
+/// again by their place in writing order.
+fn judge(pyc: &PycFile<'_>, bytes: &[u8], edited: &[ObjectId]) -> Result<(), Error> {
+    let unreadable = |error: crate::pyc::Error| {
+        let message = format!("the written file cannot be read back: {error}");
+        Error::Unsound(Complaint::file(message))
+    };
+    let written = PycFile::parse(bytes).map_err(unreadable)?;
+    let edited: rustc_hash::FxHashSet<_> = edited.iter().copied().collect();
+    let places = pyc.code_objects();
+    let again = written.code_objects();
+    let judged: Vec<_> =
+        places.iter().zip(&again).filter(|(id, _)| edited.contains(id)).map(|(_, again)| *again).collect();
+    match verify::verify(&written, &judged).into_iter().next() {
+        Some(complaint) => Err(Error::Unsound(complaint)),
+        None => Ok(()),
+    }
+}
+
+/// Whether a module does something of its own when it is started as a script: it compares
+/// `__name__` with `'__main__'`, or its file has a name that cannot be imported.
+pub fn is_entry_script(pyc: &PycFile<'_>, source: Option<&Path>) -> bool {
+    let module = pyc.module();
+    let names = module.names(&pyc.objects).iter();
+    let tests_name = names.clone().any(|id| pyc.objects.str_bytes(*id) == Some(b"__name__"));
+    let mut consts = module.consts(&pyc.objects).iter();
+    let main = consts.any(|id| pyc.objects.str_bytes(*id) == Some(b"__main__"));
+    let stem = source.and_then(Path::file_stem).map(|stem| stem.to_string_lossy());
+    let is_main_module = stem.as_deref() == Some("__main__");
+    let importable = stem.is_none_or(|stem| {
+        !stem.is_empty() && stem.chars().all(|c| c.is_alphanumeric() || c == '_') && !stem.starts_with(|c: char| c.is_numeric())
+    });
+    !is_main_module && (tests_name && main || !importable)
+}

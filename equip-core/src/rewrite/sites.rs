@@ -1,0 +1,193 @@
+//! Where: from a site to positions in a body.
+
+use crate::body::{Arg, Body, Label};
+use crate::code::flags;
+use crate::isa::{Flow, Opcode};
+use crate::marshal::Objects;
+
+/// A place for code: before an instruction, reached by falling into it, by jumps, or by both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Index of the instruction.
+    pub at: u32,
+    /// Whether control that falls through from the instruction above comes by.
+    pub by_fall: bool,
+    /// Jumps to the instruction that do not come by; all others do.
+    pub passing: Vec<u32>,
+    /// Whether jumps come by at all.
+    pub by_jump: bool,
+}
+
+impl Point {
+    fn every_way(at: usize) -> Self {
+        Point { at: at as u32, by_fall: true, passing: Vec::new(), by_jump: true }
+    }
+
+    fn falling(at: usize) -> Self {
+        Point { at: at as u32, by_fall: true, passing: Vec::new(), by_jump: false }
+    }
+}
+
+/// The index of the `RESUME` that starts the body proper.
+fn start_resume(body: &Body) -> Option<usize> {
+    let mask = body.isa.resume.reason;
+    body.instrs.iter().position(|instr| {
+        instr.opcode == Opcode::RESUME && matches!(instr.effect_arg() & mask, 0)
+    })
+}
+
+/// Behind the prologue; in class bodies behind the stores that the compiler adds. Not part of a
+/// loop that starts there.
+pub fn start(body: &Body, objects: &Objects<'_>) -> Option<Point> {
+    let resume = start_resume(body)?;
+    let mut at = resume + 1;
+    if body.flags & flags::OPTIMIZED == 0 {
+        at = skip_class_stores(body, objects, at);
+    }
+    Some(Point::falling(at))
+}
+
+fn name_of<'o>(body: &Body, objects: &'o Objects<'_>, at: usize) -> Option<&'o [u8]> {
+    match body.instrs.get(at)?.arg {
+        Arg::Name(name, _) => objects.str_bytes(body.names[name as usize]),
+        _ => None,
+    }
+}
+
+fn is(body: &Body, at: usize, opcode: Opcode) -> bool {
+    body.instrs.get(at).is_some_and(|instr| instr.opcode == opcode)
+}
+
+/// `__module__`, `__qualname__`, and from 3.12 on `__classdict__`, `.type_params`, `__firstlineno__`.
+fn skip_class_stores(body: &Body, objects: &Objects<'_>, from: usize) -> usize {
+    let implicit: [&[u8]; 5] =
+        [b"__module__", b"__qualname__", b"__firstlineno__", b"__type_params__", b".type_params"];
+    let mut last = from;
+    for at in from..body.instrs.len().min(from + 16) {
+        let instr = &body.instrs[at];
+        let stores = match instr.opcode {
+            Opcode::STORE_NAME => name_of(body, objects, at).is_some_and(|name| implicit.contains(&name)),
+            Opcode::STORE_DEREF => true,
+            Opcode::LOAD_NAME | Opcode::LOAD_CONST | Opcode::LOAD_SMALL_INT | Opcode::LOAD_LOCALS
+            | Opcode::LOAD_DEREF => continue,
+            _ => break,
+        };
+        if !stores {
+            break;
+        }
+        last = at + 1;
+    }
+    last
+}
+
+/// In a module: behind docstring and `from __future__` imports, where imports go.
+pub fn module_top(body: &Body, objects: &Objects<'_>) -> Option<Point> {
+    let mut at = start_resume(body)? + 1;
+    loop {
+        let loads = |at| is(body, at, Opcode::LOAD_CONST) || is(body, at, Opcode::LOAD_SMALL_INT);
+        if loads(at) && is(body, at + 1, Opcode::STORE_NAME) && name_of(body, objects, at + 1) == Some(b"__doc__") {
+            at += 2;
+        } else if is(body, at, Opcode::SETUP_ANNOTATIONS) {
+            at += 1;
+        } else if is(body, at, Opcode::BUILD_SET) && is(body, at + 1, Opcode::STORE_NAME) {
+            at += 2; // __conditional_annotations__
+        } else if loads(at)
+            && loads(at + 1)
+            && is(body, at + 2, Opcode::IMPORT_NAME)
+            && name_of(body, objects, at + 2) == Some(b"__future__")
+        {
+            at += 3;
+            while is(body, at, Opcode::IMPORT_FROM) {
+                at += 2;
+            }
+            at += 1;
+        } else {
+            return Some(Point::falling(at));
+        }
+    }
+}
+
+/// Each normal return.
+pub fn returns(body: &Body) -> Vec<Point> {
+    let all = body.instrs.iter().enumerate();
+    all.filter(|(_, instr)| matches!(instr.opcode, Opcode::RETURN_VALUE | Opcode::RETURN_CONST))
+        .map(|(at, _)| Point::every_way(at))
+        .collect()
+}
+
+/// Before or behind one instruction, if code may stand there.
+pub fn beside(body: &Body, at: usize, after: bool) -> Option<Point> {
+    let op = body.isa.info(body.instrs.get(at)?.opcode);
+    if !after {
+        return (!is_pinned(body, at)).then(|| Point::every_way(at));
+    }
+    let fits = op.flow == Flow::Next && at + 1 < body.instrs.len() && !is_pinned(body, at + 1);
+    fits.then(|| Point::falling(at + 1))
+}
+
+/// Whether nothing may be put right before an instruction (it must stay with the one above, or
+/// control skips it).
+fn is_pinned(body: &Body, at: usize) -> bool {
+    use Opcode as O;
+    let above = at.checked_sub(1).map(|at| body.instrs[at].opcode);
+    let Some(resume) = start_resume(body) else { return true };
+    if at <= resume {
+        return true;
+    }
+    match body.instrs[at].opcode {
+        O::RESUME | O::END_FOR | O::POP_ITER | O::NOT_TAKEN | O::END_SEND | O::CLEANUP_THROW
+        | O::JUMP_BACKWARD_NO_INTERRUPT | O::SEND | O::YIELD_VALUE | O::RERAISE | O::POP_EXCEPT
+        | O::PUSH_EXC_INFO | O::END_ASYNC_FOR => true,
+        _ => matches!(
+            above,
+            Some(O::KW_NAMES | O::PRECALL | O::END_FOR | O::RETURN_GENERATOR | O::YIELD_VALUE
+                | O::LOAD_SPECIAL | O::BEFORE_WITH | O::BEFORE_ASYNC_WITH | O::ASYNC_GEN_WRAP)
+        ),
+    }
+}
+
+/// Every arrival at a line (that line, or any): where the line of the instruction differs from
+/// where control comes from, and at the end of a jump backward.
+pub fn lines(body: &Body, wanted: Option<u32>) -> Vec<Point> {
+    let instrs = &body.instrs;
+    let line = |at: usize| instrs[at].location.line;
+    let mut jumps: Vec<Vec<u32>> = vec![Vec::new(); instrs.len() + 1];
+    for (at, instr) in instrs.iter().enumerate() {
+        if let Arg::Jump(Label(label)) = instr.arg
+            && body.isa.info(instr.opcode).flow != Flow::Next
+        {
+            jumps[body.labels[label as usize] as usize].push(at as u32);
+        }
+    }
+    let mut handled = vec![false; instrs.len() + 1];
+    for handler in &body.handlers {
+        handled[body.at(handler.target)] = true;
+    }
+    let Some(resume) = start_resume(body) else { return Vec::new() };
+    let mut points: Vec<Point> = Vec::new();
+    let mut carried = false; // an arrival that a pinned instruction hands on to the next
+    for at in resume + 1..instrs.len() {
+        let here = line(at);
+        let above = body.isa.info(instrs[at - 1].opcode);
+        let falls = !matches!(above.flow, Flow::Exit | Flow::Jump);
+        if here < 1 || wanted.is_some_and(|wanted| wanted as i32 != here) {
+            carried = false;
+            continue;
+        }
+        let from_start = at == resume + 1;
+        let by_fall = falls && (from_start || line(at - 1) != here || carried);
+        let arrives = |from: &u32| line(*from as usize) != here || *from as usize >= at;
+        let by_jump = handled[at] || jumps[at].iter().any(arrives) || !falls && jumps[at].is_empty();
+        carried = false;
+        if !by_fall && !by_jump {
+            continue;
+        }
+        if is_pinned(body, at) {
+            carried = by_fall || by_jump;
+            continue;
+        }
+        let passing = jumps[at].iter().filter(|from| by_jump && !arrives(from)).copied().collect();
+        points.push(Point { at: at as u32, by_fall, passing, by_jump });
+    }
+    points
+}

@@ -1,0 +1,808 @@
+//! What: a compiled snippet becomes instructions of its host. Names follow the rules of a nested
+//! function: assigned ones are private, all others are the host's, global or builtin.
+
+use equip_plugin_api::edit::{Site, Value, When};
+use rustc_hash::FxHashMap;
+
+use super::{Compile, Host, Place, Probe, Refusal, Scope, Shape};
+use crate::body::{self, Arg, Body, Handler, HandlerId, Instr, Label, Location, Slot};
+use crate::code::kinds;
+use crate::fragment::{Fragment, reads_global};
+use crate::isa::{ClassDeref, Docstring, NullSlot, Opcode};
+use crate::marshal::{ObjectId, Objects};
+use crate::snippet::{self, RESERVED, RETURN_VALUE};
+
+/// Objects that edits add to a file, each once.
+#[derive(Default)]
+pub struct Interner {
+    names: FxHashMap<String, ObjectId>,
+    strings: FxHashMap<String, ObjectId>,
+}
+
+/// A place in the host while code is put there.
+pub(super) struct SiteState {
+    /// Line of the site, no columns.
+    pub location: Location,
+    /// Handler that the probe's exceptions go to.
+    pub handler: Option<HandlerId>,
+    /// Stack depth.
+    pub depth: u32,
+    /// Index of the instruction of the host.
+    pub at: usize,
+    /// Whether it is where the body starts.
+    pub starts: bool,
+}
+
+/// How the host keeps a variable.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Variable {
+    /// A slot; whether it is certainly bound at the site.
+    Fast(u32, bool),
+    /// A cell in a slot.
+    Deref(u32),
+    /// A cell that the class namespace may shadow.
+    ClassDeref(u32),
+    /// In the namespace of a class or module.
+    Name,
+    /// Global or builtin.
+    Global,
+}
+
+pub(super) struct Splicer<'s, 'a, 'h> {
+    pub body: &'s mut Body,
+    pub out: Vec<Instr>,
+    objects: &'s mut Objects<'a>,
+    interner: &'s mut Interner,
+    host: &'s Host<'h>,
+    compiler: &'s dyn Compile,
+    old: &'s [Instr],
+    decoded: usize,
+    slots: FxHashMap<String, u32>,
+    names: FxHashMap<ObjectId, u32>,
+}
+
+/// One probe while it is spliced.
+struct Splice<'p> {
+    probe: &'p Probe<'p>,
+    fragment: &'p Fragment,
+    value: &'p dyn Fn(&str) -> Value,
+    /// Slots that take the place of parameters that may be unbound.
+    shown: FxHashMap<u32, u32>,
+    /// For each slot of the fragment, the slot of the host.
+    slots: Vec<Option<u32>>,
+}
+
+impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
+    pub(super) fn new(
+        body: &'s mut Body,
+        objects: &'s mut Objects<'a>,
+        interner: &'s mut Interner,
+        host: &'s Host<'h>,
+        compiler: &'s dyn Compile,
+        old: &'s [Instr],
+    ) -> Self {
+        let decoded = body.locals.len();
+        let (out, slots, names) = (Vec::new(), FxHashMap::default(), FxHashMap::default());
+        Splicer { body, out, objects, interner, host, compiler, old, decoded, slots, names }
+    }
+
+    pub(super) fn push(&mut self, opcode: Opcode, arg: Arg, site: &SiteState) {
+        self.out.push(Instr { opcode, arg, location: site.location, handler: site.handler });
+    }
+
+    /// Splices one probe.
+    pub(super) fn probe(&mut self, probe: &Probe<'_>, site: &SiteState) -> Result<(), Refusal> {
+        let constant = self.host.constant;
+        let own = probe.values;
+        let value = |name: &str| {
+            let found = own.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone());
+            found.unwrap_or_else(|| constant(name, site.location.line))
+        };
+        let main_only = matches!(
+            probe.place,
+            Place::At(Site::ModuleEnter(When::Main) | Site::ModuleExit(When::Main))
+        );
+        let arity = self.host.parameters.len();
+        let mut shape =
+            Shape { template: probe.template, arity, captures: &[], main_only, value: &value };
+        let mut fragment = self.compiler.fragment(&shape)?;
+        let captures: Vec<String> = fragment
+            .nested_reads
+            .iter()
+            .filter(|name| !fragment.globals.contains(*name) && self.is_captured(name, probe, site))
+            .cloned()
+            .collect();
+        if !captures.is_empty() {
+            shape.captures = &captures;
+            fragment = self.compiler.fragment(&shape)?;
+        }
+        let mut splice = Splice {
+            probe,
+            fragment: &fragment,
+            value: &value,
+            shown: FxHashMap::default(),
+            slots: vec![None; fragment.locals.len()],
+        };
+        self.prelude(&mut splice, &captures, site)?;
+        self.fragment(&mut splice, site)?;
+        self.postlude(&splice, site);
+        self.body.stacksize = self.body.stacksize.max(site.depth + fragment.stack + 3);
+        Ok(())
+    }
+
+    /// Whether a nested scope's name is a variable of the host's frame.
+    fn is_captured(&self, name: &str, probe: &Probe<'_>, site: &SiteState) -> bool {
+        if name == RETURN_VALUE || snippet::arg_of(name).is_some() {
+            return true;
+        }
+        !name.starts_with(RESERVED)
+            && !probe.hidden.contains_key(name)
+            && !matches!(self.variable(name, site), Variable::Global | Variable::Name)
+    }
+
+    // ---- variables of the host -------------------------------------------------------------
+
+    fn variable(&self, name: &str, site: &SiteState) -> Variable {
+        if let Some(n) = snippet::arg_of(name) {
+            let slot = self.host.parameters[n as usize].slot;
+            return self.slot_variable(slot, site);
+        }
+        let named = self.body.locals[..self.decoded].iter().position(|slot| {
+            self.objects.str_bytes(slot.name) == Some(name.as_bytes())
+                && (self.host.scope == Scope::Function || slot.kind & kinds::FREE != 0)
+        });
+        match (named, self.host.scope) {
+            (Some(slot), Scope::Function) => self.slot_variable(slot as u32, site),
+            (Some(slot), Scope::Class) => Variable::ClassDeref(slot as u32),
+            (_, Scope::Function) => Variable::Global,
+            (_, Scope::Class | Scope::Module) => Variable::Name,
+        }
+    }
+
+    fn slot_variable(&self, slot: u32, site: &SiteState) -> Variable {
+        let kind = self.body.locals[slot as usize].kind;
+        if kind & kinds::FREE != 0 {
+            return Variable::Deref(slot);
+        }
+        let touches = |instr: &&Instr| match instr.opcode {
+            Opcode::DELETE_FAST | Opcode::LOAD_FAST_AND_CLEAR => instr.arg == Arg::Local(slot),
+            _ => false,
+        };
+        let is_parameter = self.host.parameters.iter().any(|parameter| parameter.slot == slot);
+        let inside = self.inside_comprehension(slot, site.at);
+        if let Some(is_cell) = inside {
+            return if is_cell { Variable::Deref(slot) } else { Variable::Fast(slot, false) };
+        }
+        if kind & kinds::CELL != 0 {
+            return Variable::Deref(slot);
+        }
+        let certain = is_parameter && (site.starts || !self.old.iter().any(|i| touches(&i)));
+        if !is_parameter && site.starts {
+            // Only an inlined comprehension's variable may have the name of a global.
+            if self.old.iter().any(|i| i.opcode == Opcode::LOAD_FAST_AND_CLEAR && i.arg == Arg::Local(slot)) {
+                let name = self.body.locals[slot as usize].name;
+                let global = self.old.iter().any(|i| {
+                    matches!((i.opcode, i.arg), (Opcode::LOAD_GLOBAL, Arg::Name(n, _))
+                        if self.objects.str_bytes(self.body.names[n as usize]) == self.objects.str_bytes(name))
+                });
+                if global {
+                    return Variable::Global;
+                }
+            }
+        }
+        Variable::Fast(slot, certain)
+    }
+
+    /// Within an inlined comprehension that has taken a slot over: whether it holds a cell there.
+    fn inside_comprehension(&self, slot: u32, at: usize) -> Option<bool> {
+        let above = self.old[..at].iter().enumerate().rev();
+        for (index, instr) in above {
+            if instr.arg != Arg::Local(slot) {
+                continue;
+            }
+            match instr.opcode {
+                Opcode::LOAD_FAST_AND_CLEAR => {
+                    let made = self.old[index..at]
+                        .iter()
+                        .any(|i| i.opcode == Opcode::MAKE_CELL && i.arg == Arg::Local(slot));
+                    return Some(made);
+                }
+                // What the comprehension saved comes back from below its result.
+                Opcode::STORE_FAST if index > 0 && self.old[index - 1].opcode == Opcode::SWAP => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Whether a parameter may be unbound here, so that reading it could raise.
+    fn may_be_unbound(&self, variable: Variable, site: &SiteState) -> bool {
+        match variable {
+            Variable::Fast(_, certain) => !certain,
+            Variable::Deref(slot) => {
+                let deletes = |instr: &Instr| {
+                    instr.opcode == Opcode::DELETE_DEREF && instr.arg == Arg::Local(slot)
+                };
+                !site.starts && (self.host.nested_deletes || self.old.iter().any(deletes))
+            }
+            _ => false,
+        }
+    }
+
+    fn read(&mut self, variable: Variable, name: &str, site: &SiteState) {
+        let checked = match self.body.isa.load_fast_checks {
+            true => Opcode::LOAD_FAST,
+            false => Opcode::LOAD_FAST_CHECK,
+        };
+        match variable {
+            Variable::Fast(slot, true) => self.push(Opcode::LOAD_FAST, Arg::Local(slot), site),
+            Variable::Fast(slot, false) => self.push(checked, Arg::Local(slot), site),
+            Variable::Deref(slot) => self.push(Opcode::LOAD_DEREF, Arg::Local(slot), site),
+            Variable::ClassDeref(slot) => match self.body.isa.class_deref {
+                ClassDeref::Classderef => self.push(Opcode::LOAD_CLASSDEREF, Arg::Local(slot), site),
+                ClassDeref::FromDict => {
+                    self.push(Opcode::LOAD_LOCALS, Arg::None, site);
+                    self.push(Opcode::LOAD_FROM_DICT_OR_DEREF, Arg::Local(slot), site);
+                }
+            },
+            Variable::Name => {
+                let name = self.name(name);
+                self.push(Opcode::LOAD_NAME, Arg::Name(name, 0), site);
+            }
+            Variable::Global => {
+                let name = self.name(name);
+                self.push(Opcode::LOAD_GLOBAL, Arg::Name(name, 0), site);
+            }
+        }
+    }
+
+    fn write(&mut self, variable: Variable, name: &str, site: &SiteState) {
+        match variable {
+            Variable::Fast(slot, _) => self.push(Opcode::STORE_FAST, Arg::Local(slot), site),
+            Variable::Deref(slot) | Variable::ClassDeref(slot) => {
+                self.push(Opcode::STORE_DEREF, Arg::Local(slot), site);
+            }
+            Variable::Name => {
+                let name = self.name(name);
+                self.push(Opcode::STORE_NAME, Arg::Name(name, 0), site);
+            }
+            Variable::Global => {
+                let name = self.name(name);
+                self.push(Opcode::STORE_GLOBAL, Arg::Name(name, 0), site);
+            }
+        }
+    }
+
+    // ---- names, constants, slots that are added --------------------------------------------
+
+    /// Index of a name.
+    fn name(&mut self, name: &str) -> u32 {
+        let id = match self.interner.names.get(name) {
+            Some(id) => *id,
+            None => {
+                let id = self.objects.push_str(name, true);
+                self.interner.names.insert(name.to_owned(), id);
+                id
+            }
+        };
+        if let Some(index) = self.names.get(&id) {
+            return *index;
+        }
+        let bytes = Some(name.as_bytes());
+        let known = self.body.names.iter().position(|known| self.objects.str_bytes(*known) == bytes);
+        let index = known.unwrap_or_else(|| {
+            self.body.names.push(id);
+            self.body.names.len() - 1
+        }) as u32;
+        self.names.insert(id, index);
+        index
+    }
+
+    /// Index of a constant that is an object of the host's file.
+    fn constant_index(&mut self, id: ObjectId) -> u32 {
+        if let Some(known) = self.body.consts.iter().position(|known| *known == id) {
+            return known as u32;
+        }
+        let takes_first = self.body.isa.docstring == Docstring::FirstConstant;
+        if takes_first && self.body.consts.is_empty() && self.host.scope == Scope::Function {
+            let none = self.objects.push_singleton(b'N');
+            self.body.consts.push(none);
+        }
+        self.body.consts.push(id);
+        self.body.consts.len() as u32 - 1
+    }
+
+    fn none(&mut self) -> u32 {
+        match self.body.consts.iter().position(|id| self.objects.is_none(*id)) {
+            Some(index) => index as u32,
+            None => {
+                let id = self.objects.push_singleton(b'N');
+                self.constant_index(id)
+            }
+        }
+    }
+
+    fn object(&mut self, value: &Value) -> ObjectId {
+        match value {
+            Value::None => self.objects.push_singleton(b'N'),
+            Value::Bool(true) => self.objects.push_singleton(b'T'),
+            Value::Bool(false) => self.objects.push_singleton(b'F'),
+            Value::Int(value) => self.objects.push_int(*value),
+            Value::Float(value) => self.objects.push_float(*value),
+            Value::Bytes(bytes) => self.objects.push_bytes(bytes.clone()),
+            Value::Str(text) => match self.interner.strings.get(text) {
+                Some(id) => *id,
+                None => {
+                    let id = self.objects.push_str(text, false);
+                    self.interner.strings.insert(text.clone(), id);
+                    id
+                }
+            },
+            Value::Tuple(items) => {
+                let items: Vec<_> = items.iter().map(|item| self.object(item)).collect();
+                self.objects.push_tuple(&items)
+            }
+        }
+    }
+
+    fn load_constant(&mut self, value: &Value, site: &SiteState) {
+        if let Value::Int(small @ 0..=255) = value
+            && self.body.isa.has(Opcode::LOAD_SMALL_INT)
+        {
+            return self.push(Opcode::LOAD_SMALL_INT, Arg::Int(*small as u32), site);
+        }
+        let index = match value {
+            Value::None => self.none(),
+            value => {
+                let id = self.object(value);
+                self.constant_index(id)
+            }
+        };
+        self.push(Opcode::LOAD_CONST, Arg::Const(index), site);
+    }
+
+    /// The slot of a private name. Its name cannot be written in any source.
+    fn private_slot(&mut self, plugin: &str, name: &str) -> u32 {
+        let name = format!("_equip.{plugin}.{name}");
+        if let Some(slot) = self.slots.get(&name) {
+            return *slot;
+        }
+        let id = match self.interner.names.get(&name) {
+            Some(id) => *id,
+            None => {
+                let id = self.objects.push_str(&name, true);
+                self.interner.names.insert(name.clone(), id);
+                id
+            }
+        };
+        self.body.locals.push(Slot { name: id, kind: kinds::LOCAL });
+        let slot = self.body.locals.len() as u32 - 1;
+        self.slots.insert(name, slot);
+        slot
+    }
+
+    fn clear(&mut self, slot: u32, bound: bool, site: &SiteState) {
+        if !bound {
+            let none = self.none();
+            self.push(Opcode::LOAD_CONST, Arg::Const(none), site);
+            self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
+        }
+        self.push(Opcode::DELETE_FAST, Arg::Local(slot), site);
+    }
+
+    // ---- the parts of a probe --------------------------------------------------------------
+
+    /// Puts aside what the snippet reads from private slots: the return value, captured variables,
+    /// parameters that may be unbound.
+    fn prelude(
+        &mut self,
+        splice: &mut Splice<'_>,
+        captures: &[String],
+        site: &SiteState,
+    ) -> Result<(), Refusal> {
+        if let Some(offset) = splice.probe.template.uses(|m| *m == snippet::Meaning::ReturnValue) {
+            let _ = offset;
+            let slot = self.private_slot(splice.probe.plugin, RETURN_VALUE);
+            self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
+        }
+        let fragment = splice.fragment;
+        let assigned = |name: &str| fragment.locals.iter().any(|local| local == name);
+        for n in 0..self.host.parameters.len() as u32 {
+            let uses = |meaning: &snippet::Meaning| match meaning {
+                snippet::Meaning::Arg(used) => *used == n,
+                snippet::Meaning::Arguments => true,
+                _ => false,
+            };
+            let name = format!("{RESERVED}arg_{n}__");
+            let captured = captures.contains(&name);
+            if splice.probe.template.uses(uses).is_none() || assigned(&name) && !captured {
+                continue;
+            }
+            let variable = self.variable(&name, site);
+            if self.may_be_unbound(variable, site) {
+                let slot = self.show(splice.probe.plugin, &name, variable, site);
+                splice.shown.insert(n, slot);
+            }
+        }
+        for name in captures {
+            let index = fragment.locals.iter().position(|local| local == name).expect("a parameter");
+            match snippet::arg_of(name).and_then(|n| splice.shown.get(&n)) {
+                Some(slot) => self.push(Opcode::LOAD_FAST, Arg::Local(*slot), site),
+                None if name == RETURN_VALUE => {
+                    let slot = self.private_slot(splice.probe.plugin, RETURN_VALUE);
+                    self.push(Opcode::LOAD_FAST, Arg::Local(slot), site);
+                }
+                None => {
+                    let variable = self.variable(name, site);
+                    self.read(variable, name, site);
+                }
+            }
+            let slot = self.private_slot(splice.probe.plugin, &format!("captured {name}"));
+            self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
+            splice.slots[index] = Some(slot);
+        }
+        Ok(())
+    }
+
+    /// `try: slot = variable`, `except: slot = ...`.
+    fn show(&mut self, plugin: &str, name: &str, variable: Variable, site: &SiteState) -> u32 {
+        let slot = self.private_slot(plugin, &format!("shown {name}"));
+        let target = self.new_label();
+        let end = self.new_label();
+        let handler = self.new_handler(Handler { target, depth: site.depth, lasti: false });
+        let guarded = SiteState { handler: Some(handler), ..*site };
+        self.read(variable, name, &guarded);
+        self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
+        self.push(Opcode::JUMP_FORWARD, Arg::Jump(end), site);
+        self.body.labels[target.0 as usize] = self.out.len() as u32;
+        self.push(Opcode::PUSH_EXC_INFO, Arg::None, site);
+        self.push(Opcode::POP_TOP, Arg::None, site);
+        self.push(Opcode::POP_EXCEPT, Arg::None, site);
+        let ellipsis = self.objects.push_singleton(b'.');
+        let ellipsis = self.constant_index(ellipsis);
+        self.push(Opcode::LOAD_CONST, Arg::Const(ellipsis), site);
+        self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
+        self.body.labels[end.0 as usize] = self.out.len() as u32;
+        slot
+    }
+
+    fn new_handler(&mut self, handler: Handler) -> HandlerId {
+        self.body.handlers.push(handler);
+        HandlerId(self.body.handlers.len() as u32 - 1)
+    }
+
+    /// Brings the return value back and clears all private slots.
+    fn postlude(&mut self, splice: &Splice<'_>, site: &SiteState) {
+        let fragment = splice.fragment;
+        if splice.probe.template.uses(|m| *m == snippet::Meaning::ReturnValue).is_some() {
+            let slot = self.private_slot(splice.probe.plugin, RETURN_VALUE);
+            self.push(Opcode::LOAD_FAST, Arg::Local(slot), site);
+            self.push(Opcode::DELETE_FAST, Arg::Local(slot), site);
+        }
+        let mut shown: Vec<_> = splice.shown.values().copied().collect();
+        shown.sort_unstable();
+        for slot in shown {
+            self.clear(slot, true, site);
+        }
+        for (index, slot) in splice.slots.iter().enumerate() {
+            if let Some(slot) = slot {
+                self.clear(*slot, fragment.bound_at_end[index], site);
+            }
+        }
+    }
+
+    fn fragment(&mut self, splice: &mut Splice<'_>, site: &SiteState) -> Result<(), Refusal> {
+        let fragment = splice.fragment;
+        let body = &fragment.body;
+        let labels = self.body.labels.len() as u32;
+        self.body.labels.resize(labels as usize + body.labels.len(), 0);
+        let end = self.new_label();
+        let handlers: Vec<_> = body
+            .handlers
+            .iter()
+            .map(|handler| {
+                let target = Label(labels + handler.target.0);
+                self.new_handler(Handler { target, depth: handler.depth + site.depth, lasti: handler.lasti })
+            })
+            .collect();
+        let mut starts = vec![0u32; body.instrs.len() + 1];
+        let mut constants: Vec<Option<u32>> = vec![None; body.consts.len()];
+        let base = self.out.len();
+        for (at, instr) in body.instrs.iter().enumerate() {
+            starts[at] = self.out.len() as u32;
+            let here = SiteState {
+                handler: instr.handler.map(|id| handlers[id.0 as usize]).or(site.handler),
+                ..*site
+            };
+            match instr.opcode {
+                Opcode::RESUME | Opcode::COPY_FREE_VARS => {}
+                Opcode::RETURN_VALUE | Opcode::RETURN_CONST => {
+                    self.leave(instr, fragment.is_target[at], base, &here);
+                    if at + 1 < body.instrs.len() {
+                        self.push(Opcode::JUMP_FORWARD, Arg::Jump(end), &here);
+                    }
+                }
+                _ => self.instr(splice, instr, &mut constants, labels, &here)?,
+            }
+        }
+        starts[body.instrs.len()] = self.out.len() as u32;
+        for (label, at) in body.labels.iter().enumerate() {
+            self.body.labels[labels as usize + label] = starts[*at as usize];
+        }
+        self.body.labels[end.0 as usize] = self.out.len() as u32;
+        Ok(())
+    }
+
+    /// The end of the snippet: the value that it would return is dropped, or never made.
+    fn leave(&mut self, instr: &Instr, is_target: bool, base: usize, site: &SiteState) {
+        if instr.opcode == Opcode::RETURN_CONST {
+            return;
+        }
+        let constant = |opcode| {
+            matches!(opcode, Opcode::LOAD_CONST | Opcode::LOAD_SMALL_INT | Opcode::LOAD_COMMON_CONSTANT)
+        };
+        match self.out.last() {
+            Some(last) if self.out.len() > base && !is_target && constant(last.opcode) => {
+                self.out.pop();
+            }
+            _ => self.push(Opcode::POP_TOP, Arg::None, site),
+        }
+    }
+
+    fn instr(
+        &mut self,
+        splice: &mut Splice<'_>,
+        instr: &Instr,
+        constants: &mut [Option<u32>],
+        labels: u32,
+        site: &SiteState,
+    ) -> Result<(), Refusal> {
+        let fragment = splice.fragment;
+        match instr.arg {
+            Arg::None | Arg::Int(_) => self.push(instr.opcode, instr.arg, site),
+            Arg::Jump(Label(label)) => self.push(instr.opcode, Arg::Jump(Label(labels + label)), site),
+            Arg::Const(index) => {
+                let index = match constants[index as usize] {
+                    Some(known) => known,
+                    None => {
+                        let id = self.import_constant(splice, fragment.body.consts[index as usize])?;
+                        *constants[index as usize].insert(id)
+                    }
+                };
+                self.push(instr.opcode, Arg::Const(index), site);
+            }
+            Arg::Name(name, flags) => {
+                let name = fragment.names[name as usize].as_str();
+                if instr.opcode == Opcode::LOAD_GLOBAL && !fragment.globals.contains(name) {
+                    return self.read_name(splice, name, flags, site);
+                }
+                let flags = match instr.opcode {
+                    Opcode::IMPORT_NAME => flags | self.body.isa.eager_import as u8,
+                    _ => flags,
+                };
+                let name = self.name(name);
+                self.push(instr.opcode, Arg::Name(name, flags), site);
+            }
+            Arg::Local(slot) => return self.local(splice, instr.opcode, slot, site),
+            Arg::Locals(one, other) => {
+                let (first, second) = match instr.opcode {
+                    Opcode::STORE_FAST_LOAD_FAST => (Opcode::STORE_FAST, Opcode::LOAD_FAST),
+                    Opcode::STORE_FAST_STORE_FAST => (Opcode::STORE_FAST, Opcode::STORE_FAST),
+                    _ => (Opcode::LOAD_FAST, Opcode::LOAD_FAST),
+                };
+                self.local(splice, first, one, site)?;
+                self.local(splice, second, other, site)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A name that the snippet does not assign.
+    fn read_name(
+        &mut self,
+        splice: &mut Splice<'_>,
+        name: &str,
+        flags: u8,
+        site: &SiteState,
+    ) -> Result<(), Refusal> {
+        let hidden = splice.probe.hidden.get(name);
+        let reserved = name.starts_with(RESERVED);
+        if !reserved {
+            let variable = match hidden {
+                Some(_) => Variable::Global,
+                None => self.variable(name, site),
+            };
+            if variable == Variable::Global {
+                let name = self.name(hidden.map_or(name, String::as_str));
+                self.push(Opcode::LOAD_GLOBAL, Arg::Name(name, flags), site);
+                return Ok(());
+            }
+        }
+        let null = flags & 1 != 0;
+        if null && self.body.isa.null_slot == NullSlot::BelowCallable {
+            self.push(Opcode::PUSH_NULL, Arg::None, site);
+        }
+        if name == RETURN_VALUE {
+            let slot = self.private_slot(splice.probe.plugin, RETURN_VALUE);
+            self.push(Opcode::LOAD_FAST, Arg::Local(slot), site);
+        } else if let Some(n) = snippet::arg_of(name) {
+            match splice.shown.get(&n) {
+                Some(slot) => self.push(Opcode::LOAD_FAST, Arg::Local(*slot), site),
+                None => {
+                    let variable = self.variable(name, site);
+                    self.read(variable, name, site);
+                }
+            }
+        } else if let Some(value) = splice.probe.template.constant(name, splice.value) {
+            self.load_constant(&value, site);
+        } else {
+            let variable = self.variable(name, site);
+            self.read(variable, name, site);
+        }
+        if null && self.body.isa.null_slot == NullSlot::AboveCallable {
+            self.push(Opcode::PUSH_NULL, Arg::None, site);
+        }
+        Ok(())
+    }
+
+    /// A slot of the snippet: private, or a variable of the host that it writes.
+    fn local(
+        &mut self,
+        splice: &mut Splice<'_>,
+        opcode: Opcode,
+        slot: u32,
+        site: &SiteState,
+    ) -> Result<(), Refusal> {
+        let fragment = splice.fragment;
+        let name = fragment.locals[slot as usize].as_str();
+        let kind = fragment.body.locals[slot as usize].kind;
+        let opcode = match opcode {
+            Opcode::LOAD_FAST_BORROW => Opcode::LOAD_FAST,
+            other => other,
+        };
+        let refuse = |message: String| {
+            let offset = splice.probe.template.text().find(name).unwrap_or(0);
+            Err(Refusal::Snippet { offset, len: name.len(), message })
+        };
+        if kind & kinds::FREE != 0 {
+            let variable = self.variable(name, site);
+            if variable == Variable::Global {
+                return refuse(format!("nonlocal {name}: the function has no variable of that name"));
+            }
+            match opcode {
+                Opcode::LOAD_DEREF => self.read(variable, name, site),
+                Opcode::STORE_DEREF => self.write(variable, name, site),
+                Opcode::DELETE_DEREF => {
+                    return refuse(format!("a snippet cannot delete the program's variable {name}"));
+                }
+                _ => match variable {
+                    Variable::Deref(slot) => self.push(opcode, Arg::Local(slot), site),
+                    _ => return refuse(format!("a nested scope cannot assign the program's local {name}")),
+                },
+            }
+            return Ok(());
+        }
+        if splice.probe.binds && !name.starts_with(RESERVED) {
+            if kind & kinds::CELL != 0 {
+                return refuse(format!("a nested scope cannot capture {name} here"));
+            }
+            let hidden = splice.probe.hidden.get(name).cloned();
+            let global = self.name(hidden.as_deref().unwrap_or(name));
+            let opcode = match opcode {
+                Opcode::STORE_FAST => Opcode::STORE_GLOBAL,
+                Opcode::DELETE_FAST => Opcode::DELETE_GLOBAL,
+                _ => Opcode::LOAD_GLOBAL,
+            };
+            self.push(opcode, Arg::Name(global, 0), site);
+            return Ok(());
+        }
+        if splice.slots[slot as usize].is_none() {
+            if snippet::arg_of(name).is_some() {
+                let variable = self.variable(name, site);
+                match opcode {
+                    Opcode::STORE_FAST | Opcode::STORE_DEREF => self.write(variable, name, site),
+                    Opcode::LOAD_FAST | Opcode::LOAD_FAST_CHECK => self.read(variable, name, site),
+                    Opcode::DELETE_FAST => {
+                        return refuse("a snippet cannot delete the program's parameters".to_owned());
+                    }
+                    _ => return refuse("a nested scope cannot assign the program's parameters".to_owned()),
+                }
+                return Ok(());
+            }
+            if name == RETURN_VALUE {
+                if kind & kinds::CELL != 0 || opcode == Opcode::DELETE_FAST {
+                    return refuse("{return_value} can be read and assigned, nothing else".to_owned());
+                }
+                // It is bound from the prelude on, which the compiler could not know.
+                let opcode = match opcode {
+                    Opcode::LOAD_FAST_CHECK => Opcode::LOAD_FAST,
+                    other => other,
+                };
+                let slot = self.private_slot(splice.probe.plugin, RETURN_VALUE);
+                self.push(opcode, Arg::Local(slot), site);
+                return Ok(());
+            }
+            let private = self.private_slot(splice.probe.plugin, name);
+            splice.slots[slot as usize] = Some(private);
+        }
+        let private = splice.slots[slot as usize].expect("just made");
+        self.push(opcode, Arg::Local(private), site);
+        Ok(())
+    }
+
+    // ---- nested code -----------------------------------------------------------------------
+
+    /// Index in the host of a constant of the snippet; nested code gets its reserved and hidden
+    /// names replaced.
+    fn import_constant(&mut self, splice: &Splice<'_>, id: ObjectId) -> Result<u32, Refusal> {
+        let from = &splice.fragment.objects;
+        if from.is_none(id) {
+            return Ok(self.none());
+        }
+        if let Some(text) = from.str(id) {
+            let id = self.object(&Value::Str(text.into_owned()));
+            return Ok(self.constant_index(id));
+        }
+        let imported = self.objects.import(from, id);
+        let id = self.nested(splice, imported)?;
+        Ok(self.constant_index(id))
+    }
+
+    fn nested(&mut self, splice: &Splice<'_>, id: ObjectId) -> Result<ObjectId, Refusal> {
+        let Some(code) = self.objects.code(id).cloned() else { return Ok(id) };
+        let mut body = body::decode(self.body.isa, self.objects, &code)?;
+        for index in 0..body.consts.len() {
+            body.consts[index] = self.nested(splice, body.consts[index])?;
+        }
+        let null_first = body.isa.null_slot == NullSlot::BelowCallable;
+        let instrs = std::mem::take(&mut body.instrs);
+        let mut moved = Vec::with_capacity(instrs.len() + 1);
+        for mut instr in instrs {
+            moved.push(body.instrs.len() as u32);
+            let Arg::Name(index, flags) = instr.arg else {
+                body.instrs.push(instr);
+                continue;
+            };
+            let name = self.objects.str(body.names[index as usize]).map(|name| name.into_owned());
+            let name = name.unwrap_or_default();
+            if reads_global(instr.opcode)
+                && let Some(global) = splice.probe.hidden.get(&name)
+                && !splice.fragment.globals.contains(&name)
+            {
+                let id = self.objects.push_str(global, true);
+                body.names.push(id);
+                instr.arg = Arg::Name(body.names.len() as u32 - 1, flags);
+                body.instrs.push(instr);
+                continue;
+            }
+            let constant = splice.probe.template.constant(&name, splice.value);
+            match constant.filter(|_| reads_global(instr.opcode)) {
+                Some(value) => {
+                    let value = self.object(&value);
+                    body.consts.push(value);
+                    let null = Instr { opcode: Opcode::PUSH_NULL, arg: Arg::None, ..instr };
+                    let load = Instr {
+                        opcode: Opcode::LOAD_CONST,
+                        arg: Arg::Const(body.consts.len() as u32 - 1),
+                        ..instr
+                    };
+                    let with_null = flags & 1 != 0 && instr.opcode == Opcode::LOAD_GLOBAL;
+                    if instr.opcode == Opcode::LOAD_FROM_DICT_OR_GLOBALS {
+                        body.instrs.push(Instr { opcode: Opcode::POP_TOP, arg: Arg::None, ..instr });
+                    }
+                    body.instrs.extend((with_null && null_first).then_some(null));
+                    body.instrs.push(load);
+                    body.instrs.extend((with_null && !null_first).then_some(null));
+                }
+                None => body.instrs.push(instr),
+            }
+        }
+        moved.push(body.instrs.len() as u32);
+        for label in &mut body.labels {
+            *label = moved[*label as usize];
+        }
+        let new = body::assemble(body, &code, self.objects)?;
+        self.objects.replace_code(id, new);
+        Ok(id)
+    }
+}

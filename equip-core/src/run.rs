@@ -1,0 +1,504 @@
+//! A whole program: every module is read, visited, instrumented and staged; when all are done, the
+//! staged files are put in place together. Files run in parallel and are reported in path order.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use equip_plugin_api::edit::{Site, Value};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::compile::{Counts, Snippets};
+use crate::declaration::{DeclId, Declarations, declarations};
+use crate::edits::{Author, BadEdit, Edits, Templates};
+use crate::pipeline::{Error, Pipeline, Subject, is_entry_script};
+use crate::plugin::{self, EditSink, HostModule, Plugin};
+use crate::program::{self, Module, Program};
+use crate::provenance::Provenance;
+use crate::pyc::PycFile;
+use crate::python::Helpers;
+use crate::rewrite::Refusal;
+use crate::store::{self, Original, Staged};
+
+/// What a run is asked to do.
+pub struct Options {
+    /// Compile every source anew.
+    pub force_rebuild: bool,
+    /// Write nothing.
+    pub dry_run: bool,
+    /// Threads; 0 for one for each core.
+    pub jobs: usize,
+    /// Where compiled snippets are kept.
+    pub cache: Option<PathBuf>,
+}
+
+/// How bad a problem is: the exit status of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// One file could not be handled; the others are done.
+    File = 1,
+    /// A plugin, snippet, placeholder or option: nothing is written.
+    Edit = 3,
+    /// The verifier refused what equip made.
+    Unsound = 4,
+}
+
+/// A part of a snippet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Excerpt {
+    /// The whole snippet.
+    pub text: String,
+    /// First byte.
+    pub offset: usize,
+    /// Length in bytes.
+    pub len: usize,
+}
+
+/// Something that went wrong, for the person who reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// How bad.
+    pub severity: Severity,
+    /// The file.
+    pub file: PathBuf,
+    /// The function.
+    pub function: Option<String>,
+    /// The plugin.
+    pub plugin: Option<String>,
+    /// The site.
+    pub site: Option<String>,
+    /// What went wrong, and what to do.
+    pub message: String,
+    /// Where in a snippet.
+    pub snippet: Option<Excerpt>,
+}
+
+impl Problem {
+    fn file(file: &Path, message: impl ToString) -> Self {
+        let (function, plugin, site, snippet) = (None, None, None, None);
+        let message = message.to_string();
+        Problem { severity: Severity::File, file: file.to_owned(), function, plugin, site, message, snippet }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(function) = &self.function {
+            write!(f, ": {function}")?;
+        }
+        if let Some(plugin) = &self.plugin {
+            write!(f, ": plugin {plugin}")?;
+        }
+        if let Some(site) = &self.site {
+            write!(f, ": {site}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        let Some(Excerpt { text, offset, len }) = &self.snippet else { return Ok(()) };
+        let offset = (*offset).min(text.len());
+        let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
+        let number = text[..offset].matches('\n').count() + 1;
+        let line = text[start..].lines().next().unwrap_or_default();
+        let column = text[start..offset].chars().count();
+        let rest = line.chars().count().saturating_sub(column).max(1);
+        let width = text.get(offset..offset + len).map_or(*len, |part| part.chars().count()).clamp(1, rest);
+        write!(f, "\n  snippet, line {number}, column {}:\n    {line}\n    {}{}", column + 1, " ".repeat(column), "^".repeat(width))
+    }
+}
+
+/// What became of one module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "status")]
+pub enum Status {
+    /// It was instrumented.
+    Instrumented {
+        /// Code objects edited.
+        functions: usize,
+        /// Edits made.
+        edits: usize,
+    },
+    /// It had been instrumented by the same pipeline.
+    Unchanged,
+    /// No plugin asked for anything.
+    NoEdits,
+    /// It could not be handled: see the problems.
+    Failed,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, Serialize)]
+pub struct FileReport {
+    /// The pyc.
+    pub file: PathBuf,
+    /// What became of it.
+    #[serde(flatten)]
+    pub status: Status,
+    /// Its source, if it is a script that Python starts without reading its bytecode.
+    pub entry_script: Option<PathBuf>,
+    /// Whether equip compiled it.
+    pub compiled: bool,
+    /// What plugins had to say of it, in pipeline order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// What a run did.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// One entry for each module, in path order.
+    pub files: Vec<FileReport>,
+    /// What went wrong.
+    pub problems: Vec<Problem>,
+    /// Snippet shapes compiled in this run.
+    pub compiled_snippets: usize,
+    /// Snippet shapes found in the cache.
+    pub cached_snippets: usize,
+    /// Helper processes started.
+    pub helpers: usize,
+    /// Whether files were put in place.
+    pub written: bool,
+}
+
+impl Report {
+    /// The exit status: that of the worst problem.
+    pub fn exit_status(&self) -> u8 {
+        self.problems.iter().map(|problem| problem.severity as u8).max().unwrap_or(0)
+    }
+
+    /// How many files were instrumented.
+    pub fn instrumented(&self) -> usize {
+        self.files.iter().filter(|file| matches!(file.status, Status::Instrumented { .. })).count()
+    }
+}
+
+/// The author that a plugin is in a pipeline.
+pub fn author(plugin: &Plugin) -> Author {
+    Author {
+        name: plugin.name.clone(),
+        version: plugin.version.clone(),
+        options: plugin.options.clone(),
+        runtimes: plugin.runtimes.iter().map(|r| (r.name.clone(), r.source.clone())).collect(),
+    }
+}
+
+struct Run<'r> {
+    pipeline: Pipeline<'r>,
+    plugins: &'r [Plugin],
+    helpers: &'r Helpers,
+    templates: Templates,
+    options: &'r Options,
+    hash: String,
+}
+
+struct Done {
+    report: FileReport,
+    staged: Option<Staged>,
+    problems: Vec<Problem>,
+}
+
+/// Instruments a program. `progress` is told how many files of how many are done.
+pub fn run(
+    program: &Program,
+    plugins: &[Plugin],
+    helpers: Arc<Helpers>,
+    options: &Options,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Report {
+    let authors: Vec<_> = plugins.iter().map(author).collect();
+    let snippets = Snippets::new(helpers.clone(), options.cache.clone());
+    let pipeline = Pipeline { authors: &authors, snippets: &snippets };
+    let hash = pipeline.hash();
+    let run =
+        Run { pipeline, plugins, helpers: &helpers, templates: Templates::default(), options, hash };
+    for leftover in &program.leftovers {
+        store::remove_leftover(leftover);
+    }
+    let finished = AtomicUsize::new(0);
+    let total = program.modules.len();
+    let work = || -> Vec<Done> {
+        let modules = program.modules.par_iter().with_max_len(8);
+        let results = modules.map(|module| {
+            let done = run.module(module);
+            progress(finished.fetch_add(1, Ordering::Relaxed) + 1, total);
+            done
+        });
+        results.collect()
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.jobs).build();
+    let done = match pool {
+        Ok(pool) => pool.install(work),
+        Err(_) => work(),
+    };
+    let unreadable = program.unreadable.iter().map(|(path, why)| Problem::file(path, why));
+    let mut problems: Vec<Problem> = unreadable.collect();
+    let (mut files, mut staged) = (Vec::with_capacity(total), Vec::new());
+    for mut one in done {
+        problems.append(&mut one.problems);
+        staged.extend(one.staged.map(|staged| (files.len(), staged)));
+        files.push(one.report);
+    }
+    merge_equal(&mut problems);
+    let hopeless = problems.iter().any(|problem| problem.severity == Severity::Edit);
+    let written = !hopeless && !options.dry_run;
+    if written {
+        for (index, staged) in staged {
+            if let Err(error) = staged.commit() {
+                problems.push(Problem::file(&error.path, &error.source));
+                files[index].status = Status::Failed;
+            }
+        }
+    }
+    let Counts { compiled, cached } = snippets.counts();
+    Report {
+        files,
+        problems,
+        compiled_snippets: compiled,
+        cached_snippets: cached,
+        helpers: helpers.count(),
+        written,
+    }
+}
+
+/// One wrong snippet is wrong at every site: it is shown once.
+fn merge_equal(problems: &mut Vec<Problem>) {
+    let mut merged: Vec<(Problem, usize)> = Vec::new();
+    for problem in problems.drain(..) {
+        let same = |known: &&mut (Problem, usize)| {
+            problem.snippet.is_some()
+                && known.0.snippet == problem.snippet
+                && known.0.message == problem.message
+                && known.0.plugin == problem.plugin
+                && known.0.site == problem.site
+        };
+        match merged.iter_mut().find(same) {
+            Some((_, count)) => *count += 1,
+            None => merged.push((problem, 0)),
+        }
+    }
+    problems.extend(merged.into_iter().map(|(mut problem, more)| {
+        if more > 0 {
+            problem.message.push_str(&format!(" (and at {more} more sites)"));
+        }
+        problem
+    }));
+}
+
+impl Run<'_> {
+    fn module(&self, module: &Module) -> Done {
+        let report = FileReport {
+            file: module.pyc.clone(),
+            status: Status::Failed,
+            entry_script: None,
+            compiled: false,
+            notes: Vec::new(),
+        };
+        let mut done = Done { report, staged: None, problems: Vec::new() };
+        if let Err(problems) = self.try_module(module, &mut done) {
+            done.problems.extend(problems);
+        }
+        done
+    }
+
+    fn try_module(&self, module: &Module, done: &mut Done) -> Result<(), Vec<Problem>> {
+        let file = module.source.as_deref().unwrap_or(&module.pyc);
+        let fail = |message: String| vec![Problem::file(file, message)];
+        let Some((plain, original)) = self.plain_bytes(module).map_err(fail)? else {
+            done.report.status = Status::Unchanged;
+            let bytes = std::fs::read(&module.pyc).map_err(|error| fail(error.to_string()))?;
+            if let Ok(pyc) = PycFile::parse(&bytes)
+                && is_entry_script(&pyc, module.source.as_deref())
+            {
+                done.report.entry_script = module.source.clone();
+            }
+            return Ok(());
+        };
+        done.report.compiled = original == Original::Made;
+        let pyc = PycFile::parse(&plain).map_err(|error| fail(error.to_string()))?;
+        let declarations = declarations(&pyc);
+        let name = program::module_name(module);
+        let edits = self.visit(module, &name, &pyc, &declarations, &mut done.report.notes)?;
+        if is_entry_script(&pyc, module.source.as_deref()) {
+            done.report.entry_script = module.source.clone();
+        }
+        let stage = |bytes: &[u8]| {
+            let source = module.source.as_deref();
+            store::stage(&module.pyc, source, bytes, original, &plain)
+                .map_err(|error| vec![Problem::file(&error.path, error.source)])
+        };
+        if edits.is_empty() {
+            done.report.status = Status::NoEdits;
+            // What another pipeline had made of it goes; so does what is out of date.
+            if original == Original::Kept && !self.options.dry_run {
+                done.staged = Some(stage(&plain)?);
+            }
+            return Ok(());
+        }
+        let subject = Subject { module_name: &name, optimize: module.optimize };
+        let result = self.pipeline.apply(&plain, pyc, &declarations, &edits, subject);
+        let result = result.map_err(|error| vec![self.problem(file, &declarations, error)])?;
+        if !self.options.dry_run {
+            done.staged = Some(stage(&result.bytes)?);
+        }
+        done.report.status = Status::Instrumented { functions: result.functions, edits: result.edits };
+        Ok(())
+    }
+
+    /// The bytes to start from, and where they come from; nothing if the work is done already.
+    fn plain_bytes(&self, module: &Module) -> Result<Option<(Vec<u8>, Original)>, String> {
+        let current = match std::fs::read(&module.pyc) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error.to_string()),
+        };
+        let Some(source) = module.source.as_deref() else {
+            let bytes = current.ok_or("no such file")?;
+            return self.from_existing(module, bytes);
+        };
+        let fresh = current.filter(|bytes| !self.options.force_rebuild && program::is_fresh(bytes, source));
+        match fresh {
+            Some(bytes) => self.from_existing(module, bytes),
+            None => {
+                let isa = module.isa.ok_or("it does not fit its source, and is not of the chosen Python")?;
+                let helper = self.helpers.get(isa).map_err(|error| error.to_string())?;
+                let compiled = helper.source(source, module.optimize).map_err(|error| error.to_string())?;
+                match compiled {
+                    Ok(bytes) => Ok(Some((bytes, Original::Made))),
+                    Err(error) => {
+                        Err(format!("line {}, column {}: {}", error.line, error.column + 1, error.message))
+                    }
+                }
+            }
+        }
+    }
+
+    fn from_existing(&self, module: &Module, bytes: Vec<u8>) -> Result<Option<(Vec<u8>, Original)>, String> {
+        let Some(record) = Provenance::read(&bytes) else {
+            return Ok(Some((bytes, Original::InPlace)));
+        };
+        if record.pipeline == self.hash {
+            return Ok(None);
+        }
+        match store::original_of(&module.pyc, &record) {
+            Ok((plain, _)) => Ok(Some((plain, Original::Kept))),
+            Err(error) => Err(error.source.to_string()),
+        }
+    }
+
+    fn visit(
+        &self,
+        module: &Module,
+        name: &str,
+        pyc: &PycFile<'_>,
+        declarations: &Declarations<'_>,
+        notes: &mut Vec<String>,
+    ) -> Result<Edits, Vec<Problem>> {
+        let file = module.source.as_deref().unwrap_or(&module.pyc);
+        let instructions = |id: DeclId| plugin::instructions(pyc, &declarations.list[id.0 as usize]);
+        let host = HostModule::new(pyc, declarations, name, &instructions);
+        let mut edits = Edits::default();
+        let mut problems = Vec::new();
+        for (author, plugin) in self.plugins.iter().enumerate() {
+            let failed = |error: plugin::PluginError| Problem {
+                severity: Severity::Edit,
+                plugin: Some(plugin.name.clone()),
+                function: error.during.clone(),
+                ..Problem::file(file, error.reason())
+            };
+            let mut sink = Sink {
+                edits: &mut edits,
+                templates: &self.templates,
+                author: (author, &self.pipeline.authors[author]),
+                bad: Vec::new(),
+            };
+            let visited = plugin.start().and_then(|mut visitor| visitor.visit_module(&host, &mut sink));
+            let bad = std::mem::take(&mut sink.bad);
+            match visited {
+                Ok(note) if note.is_empty() => {}
+                Ok(note) => notes.push(format!("{}: {note}", plugin.name)),
+                // A visitor that hands an edit's refusal on says nothing new.
+                Err(_) if !bad.is_empty() => {}
+                Err(error) => problems.push(failed(error)),
+            }
+            problems.extend(bad.into_iter().map(|bad| self.bad_edit(file, declarations, bad)));
+        }
+        if problems.is_empty() { Ok(edits) } else { Err(problems) }
+    }
+
+    fn problem(&self, file: &Path, declarations: &Declarations<'_>, error: Error) -> Problem {
+        match error {
+            Error::Edit(bad) => self.bad_edit(file, declarations, *bad),
+            Error::Function { ref qualname, ref error } => {
+                Problem { function: Some(qualname.clone()), ..Problem::file(file, error) }
+            }
+            Error::Unsound(complaint) => Problem {
+                severity: Severity::Unsound,
+                ..Problem::file(file, format!("{complaint}; the file stays as it was. This is a bug of equip, please report it"))
+            },
+            Error::Interpreter(message) => Problem::file(file, message),
+        }
+    }
+
+    fn bad_edit(&self, file: &Path, declarations: &Declarations<'_>, bad: BadEdit) -> Problem {
+        let function = bad.declaration.map(|id| declarations.list[id.0 as usize].qualname.clone().into_owned());
+        let snippet = match bad.refusal {
+            Refusal::Snippet { offset, len, .. } => Some(Excerpt { text: bad.text, offset, len }),
+            _ => None,
+        };
+        Problem {
+            severity: Severity::Edit,
+            file: file.to_owned(),
+            function,
+            plugin: Some(self.pipeline.authors[bad.author].name.clone()),
+            site: Some(bad.site),
+            message: bad.refusal.to_string(),
+            snippet,
+        }
+    }
+}
+
+struct Sink<'s> {
+    edits: &'s mut Edits,
+    templates: &'s Templates,
+    author: (usize, &'s Author),
+    bad: Vec<BadEdit>,
+}
+
+impl Sink<'_> {
+    fn note(&mut self, result: Result<(), BadEdit>) -> Result<(), String> {
+        result.map_err(|bad| {
+            let message = bad.to_string();
+            self.bad.push(bad);
+            message
+        })
+    }
+}
+
+impl EditSink for Sink<'_> {
+    fn edit(&mut self, decl: DeclId, site: Site, code: &str, values: Vec<(String, Value)>) -> Result<(), String> {
+        let result = self.edits.add(self.templates, self.author.0, decl, site, code, values);
+        self.note(result)
+    }
+
+    fn import(&mut self, statement: &str, public: bool) -> Result<(), String> {
+        let result = self.edits.import(self.templates, self.author, statement, public);
+        self.note(result)
+    }
+
+    fn bind(&mut self, name: &str, code: &str, values: Vec<(String, Value)>) -> Result<(), String> {
+        let result = self.edits.bind(self.templates, self.author.0, name, code, values);
+        self.note(result)
+    }
+
+    fn log(&mut self, level: u32, message: &str) {
+        let plugin = self.author.1.name.as_str();
+        match level {
+            1 => tracing::error!(plugin, "{message}"),
+            2 => tracing::warn!(plugin, "{message}"),
+            3 => tracing::info!(plugin, "{message}"),
+            _ => tracing::debug!(plugin, "{message}"),
+        }
+    }
+}

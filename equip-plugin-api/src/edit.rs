@@ -1,0 +1,111 @@
+//! What a visitor asks for: edits. Visitors never change the program; they name a site and the
+//! Python source to put there, and the host splices it in when every visitor has been asked.
+
+/// A constant that a plugin passes with an edit: the value of one placeholder of its snippet.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `None`
+    None,
+    /// `True` or `False`
+    Bool(bool),
+    /// An integer of 64 bits.
+    Int(i64),
+    /// A float; compared and stored by its bits.
+    Float(f64),
+    /// Text.
+    Str(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A tuple of values.
+    Tuple(Vec<Value>),
+}
+
+macro_rules! value_from {
+    ($($from:ty => |$v:ident| $to:expr),* $(,)?) => {
+        $(impl From<$from> for Value { fn from($v: $from) -> Self { $to } })*
+    };
+}
+
+value_from! {
+    bool => |v| Value::Bool(v),
+    i64 => |v| Value::Int(v),
+    i32 => |v| Value::Int(v.into()),
+    u32 => |v| Value::Int(v.into()),
+    usize => |v| Value::Int(v as i64),
+    f64 => |v| Value::Float(v),
+    &str => |v| Value::Str(v.to_owned()),
+    String => |v| Value::Str(v),
+    Vec<Value> => |v| Value::Tuple(v),
+}
+
+/// Under which condition code at the start or end of a module runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum When {
+    /// Only `if __name__ == '__main__'`.
+    Main,
+    /// Whenever the module's body runs, on import too.
+    Always,
+}
+
+/// Which side of an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Position {
+    /// Runs first.
+    Before,
+    /// Runs when the instruction has completed.
+    After,
+}
+
+/// Where code is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Site {
+    /// When the body starts: once per call.
+    Before,
+    /// Before each normal return; `{return_value}` may be read and rebound.
+    After,
+    /// Each time the given line is reached.
+    Line(u32),
+    /// Each time any line is reached.
+    EachLine,
+    /// The very start of a module, after docstring, `__future__` and imports of plugins.
+    ModuleEnter(When),
+    /// The very end of a module.
+    ModuleExit(When),
+    /// Beside the instruction of that index (of [`Instr::index`](crate::view::Instr)).
+    Instruction(u32, Position),
+}
+
+/// Python source with placeholders, and the values of those that the host does not know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snippet<'a> {
+    /// The template, in `str.format` syntax.
+    pub code: &'a str,
+    /// Name and value of each placeholder that the plugin itself fills.
+    pub values: Vec<(&'a str, Value)>,
+}
+
+impl<'a> Snippet<'a> {
+    /// A snippet without values of its own.
+    pub fn new(code: &'a str) -> Self {
+        Snippet { code, values: Vec::new() }
+    }
+
+    /// Gives the placeholder `{name}` a constant value.
+    #[must_use]
+    pub fn with(mut self, name: &'a str, value: impl Into<Value>) -> Self {
+        self.values.push((name, value.into()));
+        self
+    }
+}
+
+impl<'a> From<&'a str> for Snippet<'a> {
+    fn from(code: &'a str) -> Self {
+        Snippet::new(code)
+    }
+}
+
+impl<'a> From<&'a String> for Snippet<'a> {
+    fn from(code: &'a String) -> Self {
+        Snippet::new(code)
+    }
+}
