@@ -19,5 +19,8 @@ pub mod store;
 pub mod edits;
 pub mod verify;
 pub mod pipeline;
+pub mod plugin;
+pub mod run;
+pub mod listing;
 
 pub use equip_plugin_api::edit::{Position, Site, Snippet, Value, When};

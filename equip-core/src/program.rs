@@ -102,6 +102,50 @@ pub fn find(targets: &[PathBuf], search: &Search) -> Result<Program, Error> {
     Ok(program)
 }
 
+/// Every pyc below targets that equip has touched, of whatever Python: instrumented, or with an
+/// original kept beside it; and what could not be read.
+///
+/// # Errors
+/// A target that is missing.
+pub fn touched(targets: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<(PathBuf, String)>), Error> {
+    let (mut found, mut unreadable) = (BTreeSet::new(), Vec::new());
+    for target in targets {
+        let path = std::path::absolute(target).map_err(|source| Error::Io { path: target.clone(), source })?;
+        let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_owned();
+        let (root, prefix) = match path.extension().and_then(OsStr::to_str) {
+            _ if path.is_dir() => (path.clone(), None),
+            Some("py") => (path.with_file_name("__pycache__"), Some(format!("{stem}."))),
+            _ => (path.parent().unwrap_or(&path).to_owned(), Some(format!("{stem}."))),
+        };
+        for entry in walkdir::WalkDir::new(&root).sort_by_file_name() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) if error.depth() == 0 => {
+                    let source = std::io::Error::new(std::io::ErrorKind::NotFound, error.to_string());
+                    return Err(Error::Io { path: target.clone(), source });
+                }
+                Err(error) => {
+                    unreadable.push((error.path().unwrap_or(&root).to_owned(), error.to_string()));
+                    continue;
+                }
+            };
+            let name = entry.file_name().to_string_lossy();
+            if prefix.as_ref().is_some_and(|prefix| !name.starts_with(prefix.as_str())) {
+                continue;
+            }
+            let kept = name.strip_suffix(ORIGINAL).or_else(|| name.strip_suffix(MADE));
+            if let Some(pyc) = kept {
+                found.insert(entry.path().with_file_name(pyc));
+            } else if name.ends_with(".pyc")
+                && std::fs::read(entry.path()).is_ok_and(|bytes| crate::provenance::Provenance::read(&bytes).is_some())
+            {
+                found.insert(entry.into_path());
+            }
+        }
+    }
+    Ok((found.into_iter().collect(), unreadable))
+}
+
 fn walk(root: &Path, program: &mut Program, sources: &mut Vec<PathBuf>) {
     let visible = |entry: &walkdir::DirEntry| {
         entry.depth() == 0 || !(entry.file_type().is_dir() && entry.file_name().as_encoded_bytes().starts_with(b"."))

@@ -396,8 +396,7 @@ impl Run<'_> {
         notes: &mut Vec<String>,
     ) -> Result<Edits, Vec<Problem>> {
         let file = module.source.as_deref().unwrap_or(&module.pyc);
-        let instructions = |id: DeclId| plugin::instructions(pyc, &declarations.list[id.0 as usize]);
-        let host = HostModule::new(pyc, declarations, name, &instructions);
+        let host = HostModule::new(pyc, declarations, name);
         let mut edits = Edits::default();
         let mut problems = Vec::new();
         for (author, plugin) in self.plugins.iter().enumerate() {
@@ -413,7 +412,7 @@ impl Run<'_> {
                 author: (author, &self.pipeline.authors[author]),
                 bad: Vec::new(),
             };
-            let visited = plugin.start().and_then(|mut visitor| visitor.visit_module(&host, &mut sink));
+            let visited = plugin.start().and_then(|visitor| visitor.visit_module(&host, &mut sink));
             let bad = std::mem::take(&mut sink.bad);
             match visited {
                 Ok(note) if note.is_empty() => {}

@@ -109,3 +109,108 @@ impl<'a> From<&'a String> for Snippet<'a> {
         Snippet::new(code)
     }
 }
+
+/// How much a message of a plugin matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Always shown.
+    Error = 1,
+    /// Always shown.
+    Warn = 2,
+    /// Shown with `-v`.
+    Info = 3,
+    /// Shown with `-vv`.
+    Debug = 4,
+}
+
+/// Takes the edits of a visitor. They are about the declaration that is being visited; imports and
+/// bindings are about its module.
+pub struct Edits<'a>(pub(crate) crate::abi::RawEditsMut<'a>);
+
+impl Edits<'_> {
+    /// Code at a site.
+    ///
+    /// # Errors
+    /// The snippet is no template: the host says why.
+    pub fn at<'s>(&mut self, site: Site, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        crate::abi::edit(&mut self.0, site, &snippet.into())
+    }
+
+    /// Code that runs when the body starts: once per call.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn before<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::Before, snippet)
+    }
+
+    /// Code that runs before each normal return; may read and rebind `{return_value}`.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn after<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::After, snippet)
+    }
+
+    /// Code that runs each time a line is reached.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn line<'s>(&mut self, line: u32, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::Line(line), snippet)
+    }
+
+    /// Code that runs each time any line is reached.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn each_line<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::EachLine, snippet)
+    }
+
+    /// Code at the very start of a module that is run as `__main__`.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn module_enter<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::ModuleEnter(When::Main), snippet)
+    }
+
+    /// Code at the normal end of a module that is run as `__main__`.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn module_exit<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::ModuleExit(When::Main), snippet)
+    }
+
+    /// An import at the top of the module. Its names are seen by this plugin's snippets alone.
+    ///
+    /// # Errors
+    /// It is no import statement on one line.
+    pub fn import(&mut self, statement: &str) -> crate::Result {
+        crate::abi::import(&mut self.0, statement, false)
+    }
+
+    /// An import at the top of the module that binds plain names, which the program sees.
+    ///
+    /// # Errors
+    /// It is no import statement on one line.
+    pub fn import_public(&mut self, statement: &str) -> crate::Result {
+        crate::abi::import(&mut self.0, statement, true)
+    }
+
+    /// Evaluates a Python expression at the top of the module, where imports go; this plugin's
+    /// snippets read its value by that name.
+    ///
+    /// # Errors
+    /// As [`Edits::at`], or `name` is no identifier.
+    pub fn bind<'s>(&mut self, name: &str, expression: impl Into<Snippet<'s>>) -> crate::Result {
+        crate::abi::bind(&mut self.0, name, &expression.into())
+    }
+
+    /// A message through the host.
+    pub fn log(&self, level: Level, message: impl std::fmt::Display) {
+        self.0.log(level as u32, message.to_string().as_str().into());
+    }
+}

@@ -263,6 +263,8 @@ pub struct Isa {
     pub load_fast_checks: bool,
     /// Whether conditional jumps want an exact bool.
     pub exact_bool_jumps: bool,
+    /// How far left the operator stands in `COMPARE_OP`'s operand.
+    pub compare_shift: u32,
     /// Flag bit that makes an `IMPORT_NAME` eager wherever it stands; 0 where all are.
     pub eager_import: u32,
     ops: &'static [Option<OpInfo>; 256],

@@ -42,6 +42,7 @@ const BASE_311: Isa = Isa {
     yield_arg: YieldArg::None,
     load_fast_checks: true,
     exact_bool_jumps: false,
+    compare_shift: 0,
     eager_import: 0,
     ops: &t::PY_311,
     numbers: &[],
@@ -62,6 +63,7 @@ const BASE_312: Isa = Isa {
     class_deref: ClassDeref::FromDict,
     yield_arg: YieldArg::HandlerDepth,
     load_fast_checks: false,
+    compare_shift: 4,
     ..BASE_311
 };
 
@@ -75,6 +77,7 @@ const BASE_313: Isa = Isa {
     yield_arg: YieldArg::Delegates,
     resume: ResumeBits { reason: 3, depth1: 4 },
     exact_bool_jumps: true,
+    compare_shift: 5,
     ..BASE_312
 };
 

@@ -32,6 +32,16 @@ impl Plugin for CallCount {
     fn configure(options: Options<'_>) -> Result<Self> {
         options.parse()
     }
+
+    /// One list for the module, made when all of its functions are known.
+    fn finish(&mut self, _module: &Module<'_>, edits: &mut Edits<'_>) -> Result<String> {
+        if !self.keys.is_empty() {
+            edits.import("from equip_callcount import register")?;
+            let hits = Snippet::new("register({file_path}, {keys})");
+            edits.bind("hits", hits.with("keys", self.keys.join("\n")))?;
+        }
+        Ok(String::new())
+    }
 }
 
 impl MethodVisitor for CallCount {
@@ -45,10 +55,4 @@ impl MethodVisitor for CallCount {
     }
 }
 
-impl CallCount {
-    /// One list for the module, made when all of its functions are known.
-    fn bind(&self, edits: &mut Edits<'_>) -> Result {
-        edits.import("from equip_callcount import register")?;
-        edits.bind("hits", Snippet::new("register({file_path}, {keys})").with("keys", self.keys.join("\n")))
-    }
-}
+export_plugin!(CallCount: MethodVisitor, about = "counts the calls of each function");

@@ -1,0 +1,131 @@
+//! What the user can say.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Instruments compiled Python programs without touching their source.
+///
+/// `equip --plugin callcount app/` puts the plugin's code into the bytecode of app/; then the
+/// program is started as always. `equip restore app/` undoes it.
+#[derive(Debug, Parser)]
+#[command(name = "equip", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Arguments {
+    /// What to do instead of instrumenting.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// A plugin: a name (`callcount`), a file name (`libcallcount.so`) or a path; repeat for several.
+    #[arg(long, value_name = "PLUGIN")]
+    pub plugin: Vec<String>,
+
+    /// An option of a plugin, its value in TOML (or a bare word): --set callcount.output=x.json
+    #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
+    pub set: Vec<String>,
+
+    /// The Python that the program runs with: a path, or a name on PATH.
+    #[arg(long, value_name = "PYTHON", global = true)]
+    pub python: Option<PathBuf>,
+
+    /// Compile every source anew, whatever bytecode there is.
+    #[arg(long)]
+    pub force_rebuild: bool,
+
+    /// Do everything but write.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// How to report: text on standard error, or JSON on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
+    pub report: Format,
+
+    /// Threads; 0 for one for each core.
+    #[arg(long, short, default_value_t = 0, global = true)]
+    pub jobs: usize,
+
+    /// Say more; repeat for still more.
+    #[arg(long, short, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+
+    /// Say nothing but errors.
+    #[arg(long, short, conflicts_with = "verbose", global = true)]
+    pub quiet: bool,
+
+    /// Folders, `.py` and `.pyc` files.
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<PathBuf>,
+}
+
+/// Other commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what a program declares: modules, imports, classes, functions.
+    Decls(Targets),
+    /// Show bytecode; a target may be followed by `:` and a qualname.
+    Dis(Dis),
+    /// Judge every code object of a program.
+    Verify(Targets),
+    /// Put the originals back.
+    Restore(Targets),
+    /// Show which files are plain, instrumented or out of date.
+    Status(Targets),
+    /// Start an instrumented script or module.
+    Run(Run),
+    /// List the plugins that are found by name.
+    Plugins,
+    /// Print the counts that callcount left as a table.
+    Counts(Counts),
+}
+
+/// Folders, `.py` and `.pyc` files.
+#[derive(Debug, Args)]
+pub struct Targets {
+    /// Folders, `.py` and `.pyc` files.
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<PathBuf>,
+}
+
+/// What to disassemble.
+#[derive(Debug, Args)]
+pub struct Dis {
+    /// A folder, `.py` or `.pyc`, with `:qualname` behind it to see one declaration.
+    #[arg(value_name = "TARGET[:QUALNAME]", required = true)]
+    pub targets: Vec<String>,
+}
+
+/// What to start.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Start a module as `python -m` does.
+    #[arg(short, value_name = "MODULE", conflicts_with = "script")]
+    pub module: Option<String>,
+
+    /// The script, then its arguments.
+    #[arg(value_name = "SCRIPT", required_unless_present = "module")]
+    pub script: Option<String>,
+
+    /// Arguments of the program.
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<std::ffi::OsString>,
+}
+
+/// Which counts, and how many.
+#[derive(Debug, Args)]
+pub struct Counts {
+    /// The file of counts.
+    #[arg(value_name = "COUNTS", default_value = "counts.json")]
+    pub file: PathBuf,
+
+    /// Only that many, the largest first.
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+}
+
+/// Forms of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}

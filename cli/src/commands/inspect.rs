@@ -1,0 +1,195 @@
+//! Looking into programs: declarations and bytecode.
+
+use std::path::PathBuf;
+
+use equip_core::declaration::{Declaration, Declarations, Import, Kind, ParameterKind, declarations};
+use equip_core::listing;
+use equip_core::program::Module;
+use equip_core::pyc::PycFile;
+use serde_json::{Value, json};
+
+use crate::args::{Arguments, Dis, Format, Targets};
+
+/// The bytes of a module, compiled in memory where there is no fresh bytecode.
+fn bytes_of(module: &Module, arguments: &Arguments) -> Result<Vec<u8>, String> {
+    let current = std::fs::read(&module.pyc);
+    match (&module.source, module.isa) {
+        (Some(source), Some(isa)) => {
+            if let Ok(bytes) = current
+                && equip_core::program::is_fresh(&bytes, source)
+            {
+                return Ok(bytes);
+            }
+            let python = super::search(arguments).find(isa).map_err(|error| error.to_string())?;
+            let helper = equip_core::python::Helper::start(python).map_err(|error| error.to_string())?;
+            let compiled = helper.source(source, module.optimize).map_err(|error| error.to_string())?;
+            compiled.map_err(|error| format!("line {}: {}", error.line, error.message))
+        }
+        _ => current.map_err(|error| error.to_string()),
+    }
+}
+
+pub fn decls(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
+    let program = super::find(&options.targets, arguments)?;
+    let mut failed = false;
+    let mut all = Vec::new();
+    for module in &program.modules {
+        let shown = module.source.as_ref().unwrap_or(&module.pyc);
+        let result = bytes_of(module, arguments).and_then(|bytes| {
+            let pyc = PycFile::parse(&bytes).map_err(|error| error.to_string())?;
+            let found = declarations(&pyc);
+            match arguments.report {
+                Format::Json => all.push(json!({
+                    "file": shown, "python": pyc.isa.version.to_string(),
+                    "imports": found.imports.iter().map(|i| import_json(i, &found)).collect::<Vec<_>>(),
+                    "module": tree_json(&found, &found.list[0]),
+                })),
+                Format::Text => {
+                    println!("{} (CPython {})", shown.display(), pyc.isa.version);
+                    print_scope(&found, &found.list[0], 1);
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = result {
+            failed = true;
+            eprintln!("error: {}: {error}", shown.display());
+        }
+    }
+    if arguments.report == Format::Json {
+        println!("{}", serde_json::to_string_pretty(&all)?);
+    }
+    Ok(u8::from(failed))
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Module => "module",
+        Kind::Class => "class",
+        Kind::Function => "function",
+        Kind::Lambda => "lambda",
+        Kind::Comprehension => "comprehension",
+        Kind::Annotation => "annotation",
+    }
+}
+
+/// The signature, as far as code tells it.
+fn signature(declaration: &Declaration<'_>) -> String {
+    let mut out: Vec<String> = Vec::new();
+    let mut last = None;
+    for parameter in &declaration.parameters {
+        if last == Some(ParameterKind::PositionalOnly) && parameter.kind != ParameterKind::PositionalOnly {
+            out.push("/".to_owned());
+        }
+        let after_star = matches!(last, Some(ParameterKind::VarPositional | ParameterKind::KeywordOnly));
+        if parameter.kind == ParameterKind::KeywordOnly && !after_star {
+            out.push("*".to_owned());
+        }
+        let stars = match parameter.kind {
+            ParameterKind::VarPositional => "*",
+            ParameterKind::VarKeyword => "**",
+            _ => "",
+        };
+        out.push(format!("{stars}{}", parameter.name));
+        last = Some(parameter.kind);
+    }
+    if last == Some(ParameterKind::PositionalOnly) {
+        out.push("/".to_owned());
+    }
+    format!("({})", out.join(", "))
+}
+
+fn import_text(import: &Import) -> String {
+    let dots = ".".repeat(import.level as usize);
+    let renamed = |(name, alias): &(String, Option<String>)| match alias {
+        Some(alias) => format!("{name} as {alias}"),
+        None => name.clone(),
+    };
+    if import.star {
+        return format!("from {dots}{} import *", import.module);
+    }
+    if import.names.is_empty() {
+        let alias = import.alias.as_ref().map(|alias| format!(" as {alias}")).unwrap_or_default();
+        return format!("import {}{alias}", import.module);
+    }
+    let names: Vec<_> = import.names.iter().map(renamed).collect();
+    format!("from {dots}{} import {}", import.module, names.join(", "))
+}
+
+fn print_scope(found: &Declarations<'_>, scope: &Declaration<'_>, depth: usize) {
+    let pad = "  ".repeat(depth);
+    for import in found.imports.iter().filter(|import| import.scope == scope.id) {
+        println!("{pad}{}  line {}", import_text(import), import.line);
+    }
+    for one in found.list.iter().filter(|one| one.parent == Some(scope.id)) {
+        for decorator in &one.decorators {
+            println!("{pad}@{decorator}");
+        }
+        let lines = format!("lines {}-{}", one.first_line, one.end_line);
+        let is_async = if one.flags & 0x280 != 0 { "async " } else { "" };
+        match one.kind {
+            Kind::Class if one.bases.is_empty() => println!("{pad}class {}  {lines}", one.name),
+            Kind::Class => println!("{pad}class {}({})  {lines}", one.name, one.bases.join(", ")),
+            Kind::Function => println!("{pad}{is_async}def {}{}  {lines}", one.name, signature(one)),
+            Kind::Lambda => println!("{pad}lambda {}  {lines}", signature(one)),
+            _ => println!("{pad}{}  {lines}", one.name),
+        }
+        print_scope(found, one, depth + 1);
+    }
+}
+
+fn import_json(import: &Import, found: &Declarations<'_>) -> Value {
+    json!({
+        "line": import.line, "level": import.level, "module": import.module, "star": import.star,
+        "alias": import.alias, "scope": found.list[import.scope.0 as usize].qualname,
+        "names": import.names.iter().map(|(name, alias)| json!({"name": name, "alias": alias})).collect::<Vec<_>>(),
+        "text": import_text(import),
+    })
+}
+
+fn tree_json(found: &Declarations<'_>, one: &Declaration<'_>) -> Value {
+    let children = found.list.iter().filter(|child| child.parent == Some(one.id));
+    json!({
+        "kind": kind_name(one.kind), "name": one.name, "qualname": one.qualname,
+        "first_line": one.first_line, "end_line": one.end_line, "flags": one.flags,
+        "parameters": one.parameters.iter().map(|p| json!({"name": p.name, "kind": format!("{:?}", p.kind)})).collect::<Vec<_>>(),
+        "bases": one.bases, "decorators": one.decorators,
+        "children": children.map(|child| tree_json(found, child)).collect::<Vec<_>>(),
+    })
+}
+
+pub fn dis(options: &Dis, arguments: &Arguments) -> anyhow::Result<u8> {
+    let mut failed = false;
+    for target in &options.targets {
+        let (path, qualname) = match target.rsplit_once(':') {
+            Some((path, qualname)) if !std::path::Path::new(target).exists() => (path, Some(qualname)),
+            _ => (target.as_str(), None),
+        };
+        let program = super::find(&[PathBuf::from(path)], arguments)?;
+        let mut matches = 0;
+        for module in &program.modules {
+            let shown = module.source.as_ref().unwrap_or(&module.pyc).display().to_string();
+            let result = bytes_of(module, arguments).and_then(|bytes| {
+                let pyc = PycFile::parse(&bytes).map_err(|error| error.to_string())?;
+                for one in &declarations(&pyc).list {
+                    if qualname.is_none_or(|wanted| one.qualname == wanted) {
+                        matches += 1;
+                        let mut text = String::new();
+                        listing::disassemble(&pyc, one.code, &mut text).map_err(|error| error.to_string())?;
+                        println!("{shown}: {} line {}\n{text}", one.qualname, one.first_line);
+                    }
+                }
+                Ok(())
+            });
+            if let Err(error) = result {
+                failed = true;
+                eprintln!("error: {shown}: {error}");
+            }
+        }
+        if let (Some(qualname), 0) = (qualname, matches) {
+            failed = true;
+            eprintln!("error: {path}: no declaration {qualname} (equip decls {path} lists them)");
+        }
+    }
+    Ok(u8::from(failed))
+}

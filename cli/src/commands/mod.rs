@@ -1,0 +1,30 @@
+//! One file for each group of commands.
+
+pub mod counts;
+pub mod inspect;
+pub mod instrument;
+pub mod restore;
+pub mod run;
+pub mod verify;
+
+use equip_core::program::{self, Program};
+use equip_core::python::Search;
+
+use crate::args::Arguments;
+
+/// Where interpreters are looked for.
+pub fn search(arguments: &Arguments) -> Search {
+    Search::from_environment(arguments.python.as_deref())
+}
+
+/// The modules of the targets that a command was given.
+pub fn find(targets: &[std::path::PathBuf], arguments: &Arguments) -> anyhow::Result<Program> {
+    let found = program::find(targets, &search(arguments));
+    found.map_err(|error| {
+        let status = match error {
+            program::Error::NoTarget { .. } | program::Error::Ambiguous { .. } => 2,
+            _ => 1,
+        };
+        crate::Status(status, error.to_string()).into()
+    })
+}

@@ -1,0 +1,70 @@
+//! Undoing, and telling what is what.
+
+use equip_core::program;
+use equip_core::provenance::Provenance;
+use equip_core::store::{self, Restored};
+
+use crate::args::{Arguments, Targets};
+
+pub fn run(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
+    let (mut restored, mut failed) = (0, 0);
+    for pyc in instrumented(options, arguments)? {
+        match store::restore(&pyc) {
+            Ok(what) => {
+                restored += usize::from(what != Restored::Plain);
+                if arguments.verbose > 0 {
+                    let text = match what {
+                        Restored::Original => "the original is back",
+                        Restored::Removed => "removed; Python will compile it",
+                        Restored::Plain => "was plain",
+                        Restored::Newer => "Python has written a newer file, which stays",
+                    };
+                    eprintln!("{}: {text}", pyc.display());
+                }
+            }
+            Err(error) => {
+                failed += 1;
+                eprintln!("error: {error}");
+            }
+        }
+    }
+    if !arguments.quiet {
+        eprintln!("{restored} files restored, {failed} failed");
+    }
+    Ok(u8::from(failed > 0))
+}
+
+/// Every pyc below the targets that may have something to restore, whatever its Python.
+fn instrumented(options: &Targets, arguments: &Arguments) -> anyhow::Result<Vec<std::path::PathBuf>> {
+    let found = program::touched(&options.targets);
+    let (files, unreadable) = found.map_err(|error| crate::Status(1, error.to_string()))?;
+    for (path, why) in unreadable {
+        eprintln!("error: {}: {why}", path.display());
+    }
+    let _ = arguments;
+    Ok(files)
+}
+
+pub fn status(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
+    let program = super::find(&options.targets, arguments)?;
+    for module in &program.modules {
+        let bytes = std::fs::read(&module.pyc);
+        let text = match &bytes {
+            Err(_) => "not compiled".to_owned(),
+            Ok(bytes) => {
+                let fresh = module.source.as_deref().is_none_or(|source| program::is_fresh(bytes, source));
+                match (Provenance::read(bytes), fresh) {
+                    (Some(record), fresh) => {
+                        let plugins: Vec<_> = record.plugins.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+                        let stale = if fresh { "" } else { ", out of date" };
+                        format!("instrumented by {}{stale}", plugins.join(", "))
+                    }
+                    (None, true) => "plain".to_owned(),
+                    (None, false) => "out of date".to_owned(),
+                }
+            }
+        };
+        println!("{}: {text}", module.pyc.display());
+    }
+    Ok(0)
+}

@@ -1,0 +1,87 @@
+//! Starting a program from its instrumented code, its entry script included.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use equip_core::compile::Snippets;
+use equip_core::declaration::{DeclId, declarations};
+use equip_core::edits::{Author, Edits, Templates};
+use equip_core::pipeline::{Pipeline, Subject};
+use equip_core::program;
+use equip_core::provenance::Provenance;
+use equip_core::pyc::PycFile;
+use equip_core::python::Helpers;
+use equip_core::{Site, Value, When};
+
+use crate::args::{Arguments, Run};
+
+/// Python starts a `.pyc` directly, but then tells the program that it is one. This puts right what
+/// the program can see, before its first statement.
+const AS_SCRIPT: &str = "\
+import sys
+from importlib.machinery import SourceFileLoader
+sys.argv[0] = {script}
+sys.path[0] = {folder}
+global __file__, __cached__, __loader__
+__file__ = {script}
+__cached__ = None
+__loader__ = SourceFileLoader('__main__', {script})";
+
+pub fn run(options: &Run, arguments: &Arguments) -> anyhow::Result<u8> {
+    let search = super::search(arguments);
+    if let Some(module) = &options.module {
+        let python = search.default_interpreter()?.path;
+        let mut args = vec![OsString::from("-m"), module.into()];
+        args.extend(options.script.iter().map(OsString::from));
+        args.extend(options.args.iter().cloned());
+        return start(&python, &args);
+    }
+    let script = options.script.as_deref().context("a script or -m MODULE")?;
+    let path = std::path::absolute(script)?;
+    let program = super::find(std::slice::from_ref(&path), arguments)?;
+    let Some(module) = program.modules.iter().find(|module| module.optimize == 0) else {
+        bail!("{script}: not a script");
+    };
+    let bytes = std::fs::read(&module.pyc).ok().filter(|bytes| {
+        Provenance::read(bytes).is_some() && module.source.as_deref().is_none_or(|source| program::is_fresh(bytes, source))
+    });
+    let Some(bytes) = bytes else {
+        bail!("{script} is not instrumented (or has changed since): equip --plugin PLUGIN {script}");
+    };
+    let pyc = PycFile::parse(&bytes).with_context(|| module.pyc.display().to_string())?;
+    let isa = pyc.isa;
+    let helpers = Arc::new(Helpers::new(search));
+    let python = helpers.search().find(isa)?.path;
+    let folder = path.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
+    let values = vec![
+        ("script".to_owned(), Value::Str(script.to_owned())),
+        ("folder".to_owned(), Value::Str(folder)),
+    ];
+    let (templates, mut edits) = (Templates::default(), Edits::default());
+    edits.add(&templates, 0, DeclId(0), Site::ModuleEnter(When::Always), AS_SCRIPT, values)?;
+    let authors = [Author { name: "run".to_owned(), ..Author::default() }];
+    let snippets = Snippets::new(helpers.clone(), Snippets::default_cache());
+    let pipeline = Pipeline { authors: &authors, snippets: &snippets };
+    let declarations = declarations(&pyc);
+    let subject = Subject { module_name: "__main__", optimize: 0 };
+    let ready = pipeline.apply(&bytes, pyc, &declarations, &edits, subject)?;
+    drop(helpers);
+    let place = tempfile::Builder::new().prefix("equip-run-").tempdir()?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let file = place.path().join(format!("{name}.pyc"));
+    std::fs::write(&file, ready.bytes)?;
+    let mut args = vec![file.into_os_string()];
+    args.extend(options.args.iter().cloned());
+    start(&python, &args)
+}
+
+/// Runs Python to its end; a signal that ended it gives 128 and its number, as shells do.
+fn start(python: &Path, args: &[OsString]) -> anyhow::Result<u8> {
+    use std::os::unix::process::ExitStatusExt;
+    let status = Command::new(python).args(args).status().with_context(|| python.display().to_string())?;
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    Ok(code as u8)
+}

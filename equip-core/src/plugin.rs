@@ -1,0 +1,654 @@
+//! Shared libraries as visitors: found, checked before any call into them, loaded, asked. The only
+//! file of the library that knows the stable ABI; all of its `unsafe` is in the loader.
+
+use std::cell::OnceCell;
+use std::ffi::OsStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use abi_stable::abi_stability::abi_checking::check_layout_compatibility;
+use abi_stable::library::{AbiHeaderRef, LibHeader};
+use abi_stable::std_types::{RResult, RSlice, RStr, RString, RVec};
+use abi_stable::StableAbi;
+use equip_plugin_api::abi::{
+    self, Import, ImportedName, Info, Instr, Parameter, PluginModuleRef, RawEdits, RawError, RawNamed,
+    RawPluginBox, RawSite, RawView, RawVisitorBox, interest,
+};
+use equip_plugin_api::edit::{Site, Value};
+
+use crate::body::{self, Arg};
+use crate::declaration::{DeclId, Declaration, Declarations, Kind, ParameterKind};
+use crate::pyc::PycFile;
+
+/// Why a library is no plugin for this host. One line for the user; [`LoadError::detail`] has more.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// No such plugin anywhere.
+    #[error("no plugin {name:?}: looked for {tried}")]
+    NotFound {
+        /// What the user said.
+        name: String,
+        /// All paths that were tried.
+        tried: String,
+    },
+    /// It cannot be opened.
+    #[error("{path}: cannot be loaded: {why}")]
+    Open {
+        /// The library.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// It can be opened, but is something else.
+    #[error("{path}: not an equip plugin: it does not export {symbol} (see export_plugin! in equip-plugin-api)")]
+    NoPlugin {
+        /// The library.
+        path: PathBuf,
+        /// The symbol.
+        symbol: &'static str,
+    },
+    /// It was built for another API version.
+    #[error(
+        "{path}: built for plugin API {}.{}, this equip has {}.{}: rebuild it with equip-plugin-api {}.{}",
+        .built.0, .built.1, abi::API_MAJOR, abi::API_MINOR, abi::API_MAJOR, abi::API_MINOR
+    )]
+    Version {
+        /// The library.
+        path: PathBuf,
+        /// Its version.
+        built: (u32, u32),
+    },
+    /// The same version, but types of another shape.
+    #[error("{path}: its types are not those of this equip, though both say API {}.{}: rebuild it ({summary})", abi::API_MAJOR, abi::API_MINOR)]
+    Layout {
+        /// The library.
+        path: PathBuf,
+        /// The first difference.
+        summary: String,
+        /// All differences.
+        detail: String,
+    },
+}
+
+impl LoadError {
+    /// All that is known, for those who ask twice.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            LoadError::Layout { detail, .. } => Some(detail),
+            _ => None,
+        }
+    }
+}
+
+/// What happened inside a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("plugin {plugin}: {}", self.reason())]
+pub struct PluginError {
+    /// The plugin.
+    pub plugin: String,
+    /// What kind of failure.
+    pub kind: Failure,
+    /// The message.
+    pub message: String,
+    /// The function that was visited.
+    pub during: Option<String>,
+}
+
+/// Kinds of failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Its options.
+    Options,
+    /// It panicked, at that file and line.
+    Panic(String),
+    /// It returned an error.
+    Plugin,
+    /// The host refused what it asked for.
+    Host,
+}
+
+impl PluginError {
+    /// The message, without the name of the plugin.
+    pub fn reason(&self) -> String {
+        match &self.kind {
+            Failure::Options => format!("option {}", self.message),
+            Failure::Panic(at) => format!("panicked at {at}: {}", self.message),
+            _ => self.message.clone(),
+        }
+    }
+
+    fn new(plugin: &str, error: RawError, during: Option<String>) -> Self {
+        let kind = match error.code {
+            abi::code::OPTIONS => Failure::Options,
+            abi::code::PANIC => Failure::Panic(error.at.into_string()),
+            abi::code::HOST => Failure::Host,
+            _ => Failure::Plugin,
+        };
+        PluginError { plugin: plugin.to_owned(), kind, message: error.message.into_string(), during }
+    }
+}
+
+/// Where plugins are looked for by bare name. Never the target.
+#[derive(Clone, Debug, Default)]
+pub struct Loader {
+    /// Folders, best first.
+    pub directories: Vec<PathBuf>,
+}
+
+impl Loader {
+    /// `$EQUIP_PLUGIN_PATH`, the folder of this executable, `deps` in it, `../lib/equip/plugins`, the
+    /// user's data folder.
+    pub fn from_environment() -> Loader {
+        let mut directories: Vec<PathBuf> = std::env::var_os("EQUIP_PLUGIN_PATH")
+            .map(|path| std::env::split_paths(&path).filter(|p| p.is_absolute()).collect())
+            .unwrap_or_default();
+        let exe = std::env::current_exe().and_then(|exe| exe.canonicalize()).ok();
+        if let Some(folder) = exe.as_deref().and_then(Path::parent) {
+            let above = folder.parent().unwrap_or(folder);
+            directories.extend([folder.to_owned(), folder.join("deps"), above.join("lib/equip/plugins")]);
+        }
+        let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+        directories.extend(data.or_else(home).map(|data| data.join("equip/plugins")));
+        Loader { directories }
+    }
+
+    /// The library that a name means: with a separator it is a path; else a file of the current
+    /// folder, if it has a library's suffix; else it is looked for in [`Loader::directories`].
+    ///
+    /// # Errors
+    /// [`LoadError::NotFound`] with every path that was tried.
+    pub fn find(&self, name: &str, folder: &Path) -> Result<PathBuf, LoadError> {
+        let suffix = std::env::consts::DLL_SUFFIX;
+        let mut tried = Vec::new();
+        if Path::new(name).components().count() > 1 || name.contains('/') {
+            tried.push(folder.join(name));
+        } else {
+            let file = match name.strip_suffix(suffix) {
+                Some(_) => {
+                    tried.push(folder.join(name));
+                    name.to_owned()
+                }
+                None => format!("{}{}{suffix}", std::env::consts::DLL_PREFIX, name.replace('-', "_")),
+            };
+            tried.extend(self.directories.iter().map(|dir| dir.join(&file)));
+        }
+        let found = tried.iter().find(|path| path.exists());
+        match found.and_then(|path| path.canonicalize().ok()) {
+            Some(path) => Ok(path),
+            None => {
+                let tried = tried.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
+                Err(LoadError::NotFound { name: name.to_owned(), tried })
+            }
+        }
+    }
+
+    /// Loads a library, which stays loaded for as long as the process lives.
+    ///
+    /// # Errors
+    /// [`LoadError`]; nothing of the library was called unless it is a plugin of this API.
+    pub fn load(&self, path: &Path) -> Result<Library, LoadError> {
+        if path.is_dir() {
+            return Err(LoadError::Open { path: path.to_owned(), why: "it is a folder".to_owned() });
+        }
+        open(path)
+    }
+}
+
+/// A loaded plugin, not configured yet.
+pub struct Library {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it does, in its own words.
+    pub about: String,
+    /// The API version that it was built for.
+    pub api: (u32, u32),
+    /// The compiler that built it.
+    pub rustc: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// Whether a panic in it can be caught.
+    pub unwinds: bool,
+    interests: u64,
+    runtimes: Vec<Runtime>,
+    module: PluginModuleRef,
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+#[allow(unsafe_code)]
+fn open(path: &Path) -> Result<Library, LoadError> {
+    let owned = || path.to_owned();
+    // SAFETY: opening runs the library's initialisers. It is native code that the user names; that
+    // loading it runs it is documented.
+    let library = unsafe { libloading::Library::new(path) }.map_err(|error| {
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        LoadError::Open { path: owned(), why: source.unwrap_or_else(|| error.to_string()) }
+    })?;
+    // Objects of the plugin point into it, so it must never be closed.
+    let library: &'static libloading::Library = Box::leak(Box::new(library));
+    // SAFETY: the symbol is a static of type Info, whose layout never changes; the magic bytes at
+    // its start are compared before anything behind them is read.
+    let info: &'static Info = unsafe {
+        let symbol = library.get::<*const [u8; 16]>("EQUIP_PLUGIN_INFO");
+        let symbol = symbol.map_err(|_| LoadError::NoPlugin { path: owned(), symbol: "EQUIP_PLUGIN_INFO" })?;
+        let magic: *const [u8; 16] = *symbol;
+        if magic.is_null() || *magic != abi::MAGIC {
+            return Err(LoadError::NoPlugin { path: owned(), symbol: "EQUIP_PLUGIN_INFO" });
+        }
+        &*magic.cast::<Info>()
+    };
+    let built = (info.api_major, info.api_minor);
+    // From 1.0 on minor versions grow compatibly; before, each is its own.
+    if built.0 != abi::API_MAJOR || abi::API_MAJOR == 0 && built.1 != abi::API_MINOR {
+        return Err(LoadError::Version { path: owned(), built });
+    }
+    // SAFETY: a library of this API version exports a LibHeader by that name; `upgrade` checks the
+    // stable-ABI crate's own version and self tests before it is used as one.
+    let header: &'static LibHeader = unsafe {
+        let symbol = library.get::<*const ()>("EQUIP_PLUGIN");
+        let symbol = symbol.map_err(|_| LoadError::NoPlugin { path: owned(), symbol: "EQUIP_PLUGIN" })?;
+        let header = std::mem::transmute::<*const (), AbiHeaderRef>(*symbol);
+        header.upgrade().map_err(|error| layout_error(path, &error.to_string()))?
+    };
+    let ours = <PluginModuleRef as StableAbi>::LAYOUT;
+    let Some(theirs) = header.layout() else {
+        return Err(layout_error(path, "it carries no layout"));
+    };
+    // One way round the plugin may be newer, the other way round older: types grow at their ends.
+    let newer = check_layout_compatibility(ours, theirs);
+    if let Err(error) = newer
+        && check_layout_compatibility(theirs, ours).is_err()
+    {
+        return Err(layout_error(path, &error.to_string()));
+    }
+    // SAFETY: the layouts were found compatible just now, one way or the other; a field or method
+    // that one side lacks is a prefix type's missing one, which has a default.
+    let module = unsafe { header.init_root_module_with_unchecked_layout::<PluginModuleRef>() };
+    let module = module.map_err(|error| layout_error(path, &error.to_string()))?;
+    let description = module.describe()();
+    let runtimes = description.runtimes.into_iter();
+    Ok(Library {
+        name: description.name.into_string(),
+        version: description.version.into_string(),
+        about: description.about.into_string(),
+        api: built,
+        rustc: text_of(&info.rustc),
+        path: owned(),
+        unwinds: description.unwinds,
+        interests: description.interests,
+        runtimes: runtimes
+            .map(|runtime| Runtime { name: runtime.name.into(), source: runtime.source.into() })
+            .collect(),
+        module,
+    })
+}
+
+/// The checker's text runs to thousands of lines; what differs is behind its `Error:`.
+fn layout_error(path: &Path, detail: &str) -> LoadError {
+    let lines = detail.lines().map(str::trim).skip_while(|line| !line.starts_with("Error:"));
+    let summary: Vec<_> = lines.filter(|line| !line.is_empty()).take(5).collect();
+    let summary = if summary.is_empty() { detail.lines().next().unwrap_or_default().to_owned() } else { summary.join(" ") };
+    LoadError::Layout { path: path.to_owned(), summary, detail: detail.to_owned() }
+}
+
+impl Library {
+    /// Makes the plugin from its options, given as JSON text.
+    ///
+    /// # Errors
+    /// It does not like them, or panics.
+    pub fn configure(&self, options: &str) -> Result<Plugin, PluginError> {
+        let plugin = self.module.create()(options.into()).into_result();
+        Ok(Plugin {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            runtimes: self.runtimes.clone(),
+            options: options.to_owned(),
+            interests: self.interests,
+            plugin: plugin.map_err(|error| PluginError::new(&self.name, error, None))?,
+        })
+    }
+}
+
+/// A Python module that a plugin brings along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runtime {
+    /// Its name.
+    pub name: String,
+    /// Its source.
+    pub source: String,
+}
+
+/// A configured plugin.
+pub struct Plugin {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Python modules that it brings along.
+    pub runtimes: Vec<Runtime>,
+    /// Its options, as JSON text.
+    pub options: String,
+    interests: u64,
+    plugin: RawPluginBox,
+}
+
+impl Plugin {
+    /// A visitor for one module.
+    ///
+    /// # Errors
+    /// The plugin panics while it is cloned.
+    pub fn start(&self) -> Result<Visitor<'_>, PluginError> {
+        let visitor = self.plugin.start().into_result();
+        let visitor = visitor.map_err(|error| PluginError::new(&self.name, error, None))?;
+        Ok(Visitor { plugin: self, visitor })
+    }
+}
+
+/// Takes what a visitor asks for.
+pub trait EditSink {
+    /// Code at a site of a declaration.
+    ///
+    /// # Errors
+    /// A message for the plugin.
+    fn edit(&mut self, decl: DeclId, site: Site, code: &str, values: Vec<(String, Value)>) -> Result<(), String>;
+    /// An import at the top of the module.
+    ///
+    /// # Errors
+    /// A message for the plugin.
+    fn import(&mut self, statement: &str, public: bool) -> Result<(), String>;
+    /// A name bound at the top of the module.
+    ///
+    /// # Errors
+    /// A message for the plugin.
+    fn bind(&mut self, name: &str, code: &str, values: Vec<(String, Value)>) -> Result<(), String>;
+    /// A message: 1 error, 2 warning, 3 information, 4 detail.
+    fn log(&mut self, level: u32, message: &str);
+}
+
+/// A plugin at work on one module.
+pub struct Visitor<'p> {
+    plugin: &'p Plugin,
+    visitor: RawVisitorBox,
+}
+
+impl Visitor<'_> {
+    /// Shows the plugin all that it wants to see of a module, parents before children; gives its
+    /// closing words.
+    ///
+    /// # Errors
+    /// The first failure; the visitor is not called again after that.
+    pub fn visit_module(mut self, host: &HostModule<'_>, sink: &mut dyn EditSink) -> Result<String, PluginError> {
+        let interests = self.plugin.interests;
+        for declaration in &host.declarations.list {
+            let bit = match declaration.kind {
+                Kind::Module => interest::MODULE,
+                Kind::Class => interest::CLASS,
+                Kind::Function | Kind::Lambda => interest::METHOD,
+                Kind::Comprehension if interests & interest::COMPREHENSIONS != 0 => interest::METHOD,
+                Kind::Comprehension => 0,
+                Kind::Annotation => continue,
+            };
+            for what in [bit, interest::BYTECODE] {
+                if interests & what != 0 {
+                    let view = View::new(host, declaration);
+                    let mut edits = Taken { declaration: declaration.id, sink };
+                    let result = self.visitor.visit(what, abi::lend_view(&view), abi::lend_edits(&mut edits));
+                    result.into_result().map_err(|error| {
+                        let during = declaration.qualname.clone().into_owned();
+                        PluginError::new(&self.plugin.name, error, Some(during))
+                    })?;
+                }
+            }
+        }
+        let module = host.declarations.module();
+        let view = View::new(host, module);
+        let mut edits = Taken { declaration: module.id, sink };
+        let result = self.visitor.finish(abi::lend_view(&view), abi::lend_edits(&mut edits)).into_result();
+        result
+            .map(RString::into_string)
+            .map_err(|error| PluginError::new(&self.plugin.name, error, Some("finish".to_owned())))
+    }
+}
+
+struct Taken<'s> {
+    declaration: DeclId,
+    sink: &'s mut dyn EditSink,
+}
+
+impl Taken<'_> {
+    /// A panic of the host would end the process at the boundary, like one of the plugin.
+    fn take(&mut self, run: impl FnOnce(&mut Self) -> Result<(), String>) -> RResult<(), RawError> {
+        let result = catch_unwind(AssertUnwindSafe(|| run(self)));
+        match result.unwrap_or_else(|_| Err("equip itself failed on this edit".to_owned())) {
+            Ok(()) => RResult::ROk(()),
+            Err(message) => {
+                RResult::RErr(RawError { code: abi::code::HOST, message: message.into(), at: RString::new() })
+            }
+        }
+    }
+}
+
+fn values(named: RSlice<'_, RawNamed<'_>>) -> Result<Vec<(String, Value)>, String> {
+    let value = |named: &RawNamed<'_>| match named.value.value() {
+        Some(value) => Ok((named.name.to_string(), value)),
+        None => Err(format!("the value of {{{}}} is of a kind that this host does not know", named.name)),
+    };
+    named.iter().map(value).collect()
+}
+
+impl RawEdits for Taken<'_> {
+    fn edit(&mut self, site: RawSite, code: RStr<'_>, named: RSlice<'_, RawNamed<'_>>) -> RResult<(), RawError> {
+        self.take(|taken| {
+            let site = site.site().ok_or("this equip is older than the plugin: it does not know the site")?;
+            taken.sink.edit(taken.declaration, site, code.as_str(), values(named)?)
+        })
+    }
+
+    fn import(&mut self, statement: RStr<'_>, public: bool) -> RResult<(), RawError> {
+        self.take(|taken| taken.sink.import(statement.as_str(), public))
+    }
+
+    fn bind(&mut self, name: RStr<'_>, code: RStr<'_>, named: RSlice<'_, RawNamed<'_>>) -> RResult<(), RawError> {
+        self.take(|taken| taken.sink.bind(name.as_str(), code.as_str(), values(named)?))
+    }
+
+    fn log(&self, level: u32, message: RStr<'_>) {
+        tracing::debug!(target: "plugin", level, "{message}");
+    }
+}
+
+/// One module as plugins are shown it.
+pub struct HostModule<'a> {
+    declarations: &'a Declarations<'a>,
+    name: &'a str,
+    file_path: String,
+    keys: OnceCell<Vec<String>>,
+    pyc: &'a PycFile<'a>,
+}
+
+impl<'a> HostModule<'a> {
+    /// Prepares a module; facts are computed when a plugin asks.
+    pub fn new(pyc: &'a PycFile<'a>, declarations: &'a Declarations<'a>, name: &'a str) -> Self {
+        let file_path = pyc.objects.str(pyc.module().filename).unwrap_or_default().into_owned();
+        HostModule { declarations, name, file_path, keys: OnceCell::new(), pyc }
+    }
+}
+
+struct View<'v> {
+    host: &'v HostModule<'v>,
+    declaration: &'v Declaration<'v>,
+    parameters: OnceCell<Vec<Parameter<'v>>>,
+    imports: OnceCell<Vec<Import<'v>>>,
+    lines: OnceCell<Vec<u32>>,
+    instructions: OnceCell<Vec<Instr>>,
+}
+
+impl<'v> View<'v> {
+    fn new(host: &'v HostModule<'v>, declaration: &'v Declaration<'v>) -> Self {
+        View {
+            host,
+            declaration,
+            parameters: OnceCell::new(),
+            imports: OnceCell::new(),
+            lines: OnceCell::new(),
+            instructions: OnceCell::new(),
+        }
+    }
+}
+
+fn instructions(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Vec<Instr> {
+    let Some(code) = pyc.objects.code(declaration.code) else { return Vec::new() };
+    let Ok(body) = body::decode(pyc.isa, &pyc.objects, code) else { return Vec::new() };
+    let all = body.instrs.iter().enumerate().map(|(index, instr)| {
+        let arg = match instr.arg {
+            Arg::None => 0,
+            Arg::Int(value) | Arg::Const(value) | Arg::Local(value) | Arg::Name(value, _) => value,
+            Arg::Locals(one, other) => one << 4 | other,
+            Arg::Jump(label) => body.at(label) as u32,
+        };
+        Instr::new(instr.opcode.0, arg, instr.location.line.max(0) as u32, index as u32)
+    });
+    all.collect()
+}
+
+impl RawView for View<'_> {
+    fn kind(&self) -> u8 {
+        use equip_plugin_api::view::Kind as Shown;
+        abi::kind_number(match self.declaration.kind {
+            Kind::Module => Shown::Module,
+            Kind::Class => Shown::Class,
+            Kind::Function => Shown::Function,
+            Kind::Lambda => Shown::Lambda,
+            Kind::Comprehension => Shown::Comprehension,
+            Kind::Annotation => Shown::Annotation,
+        })
+    }
+
+    fn index(&self) -> u32 {
+        self.declaration.id.0
+    }
+
+    fn parent(&self) -> u32 {
+        self.declaration.parent.map_or(0, |id| id.0 + 1)
+    }
+
+    fn first_line(&self) -> u32 {
+        self.declaration.first_line
+    }
+
+    fn end_line(&self) -> u32 {
+        self.declaration.end_line
+    }
+
+    fn flags(&self) -> u32 {
+        self.declaration.flags
+    }
+
+    fn declarations(&self) -> u32 {
+        self.host.declarations.list.len() as u32
+    }
+
+    fn name(&self) -> RStr<'_> {
+        self.declaration.name.as_ref().into()
+    }
+
+    fn qualname(&self) -> RStr<'_> {
+        self.declaration.qualname.as_ref().into()
+    }
+
+    fn key(&self) -> RStr<'_> {
+        let keys = self.host.keys.get_or_init(|| self.host.declarations.keys());
+        keys[self.declaration.id.0 as usize].as_str().into()
+    }
+
+    fn module_name(&self) -> RStr<'_> {
+        self.host.name.into()
+    }
+
+    fn file_path(&self) -> RStr<'_> {
+        self.host.file_path.as_str().into()
+    }
+
+    fn class_name(&self) -> RStr<'_> {
+        let class = self.declaration.class.map(|id| self.host.declarations.list[id.0 as usize].name.as_ref());
+        class.unwrap_or_default().into()
+    }
+
+    fn parameters(&self) -> RSlice<'_, Parameter<'_>> {
+        let parameters = self.parameters.get_or_init(|| {
+            let all = self.declaration.parameters.iter().map(|parameter| Parameter {
+                name: parameter.name.as_ref().into(),
+                kind: match parameter.kind {
+                    ParameterKind::PositionalOnly => 0,
+                    ParameterKind::Positional => 1,
+                    ParameterKind::VarPositional => 2,
+                    ParameterKind::KeywordOnly => 3,
+                    ParameterKind::VarKeyword => 4,
+                },
+            });
+            all.collect()
+        });
+        parameters.as_slice().into()
+    }
+
+    fn bases(&self) -> RVec<RStr<'_>> {
+        self.declaration.bases.iter().map(|base| base.as_str().into()).collect()
+    }
+
+    fn decorators(&self) -> RVec<RStr<'_>> {
+        self.declaration.decorators.iter().map(|name| name.as_str().into()).collect()
+    }
+
+    fn imports(&self) -> RSlice<'_, Import<'_>> {
+        let imports = self.imports.get_or_init(|| {
+            let all = self.host.declarations.imports.iter().map(|import| Import {
+                module: import.module.as_str().into(),
+                alias: import.alias.as_deref().unwrap_or_default().into(),
+                names: import
+                    .names
+                    .iter()
+                    .map(|(name, alias)| ImportedName {
+                        name: name.as_str().into(),
+                        alias: alias.as_deref().unwrap_or_default().into(),
+                    })
+                    .collect(),
+                line: import.line,
+                level: import.level,
+                star: import.star,
+            });
+            all.collect()
+        });
+        imports.as_slice().into()
+    }
+
+    fn lines(&self) -> RSlice<'_, u32> {
+        let lines = self.lines.get_or_init(|| {
+            let Some(code) = self.host.pyc.objects.code(self.declaration.code) else { return Vec::new() };
+            let table = self.host.pyc.objects.bytes(code.linetable).unwrap_or_default();
+            let all = body::lines_of(table, code.firstlineno).filter(|line| *line > 0);
+            let mut all: Vec<u32> = all.map(|line| line as u32).collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        });
+        lines.as_slice().into()
+    }
+
+    fn instructions(&self) -> RSlice<'_, Instr> {
+        let all = self.instructions.get_or_init(|| instructions(self.host.pyc, self.declaration));
+        all.as_slice().into()
+    }
+}
+
+/// The file name that a plugin of that name has.
+pub fn file_name(name: &str) -> String {
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let plain = Path::new(name).extension() == Some(OsStr::new(suffix.trim_start_matches('.')));
+    if plain { name.to_owned() } else { format!("{prefix}{}{suffix}", name.replace('-', "_")) }
+}
