@@ -21,12 +21,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let original = std::fs::read(input)?;
     let pyc = PycFile::parse(&original)?;
     let declarations = declarations(&pyc);
-    let function = declarations.find(qualname).ok_or_else(|| format!("{input} has no {qualname}"))?.id;
+    let function = declarations
+        .find(qualname)
+        .ok_or_else(|| format!("{input} has no {qualname}"))?
+        .id;
 
-    let author = Author { name: "manual".to_owned(), ..Author::default() };
+    let author = Author {
+        name: "manual".to_owned(),
+        ..Author::default()
+    };
     let templates = Templates::default();
     let mut edits = Edits::default();
-    edits.import(&templates, (0, &author), "from time import perf_counter as now", false)?;
+    edits.import(
+        &templates,
+        (0, &author),
+        "from time import perf_counter as now",
+        false,
+    )?;
     let before = Snippet::new("print('enter {qualname} at', now() > 0, {arguments})");
     edits.insert(&templates, function, Site::Before, before)?;
     let after = Snippet::new("print('leave {qualname} with', {return_value})");
@@ -35,10 +46,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let helpers = Arc::new(Helpers::new(Search::from_environment(None)));
     let snippets = Snippets::new(helpers, None);
     let authors = [author];
-    let pipeline = Pipeline { authors: &authors, snippets: &snippets };
-    let subject = Subject { module_name: "manual", optimize: 0 };
+    let pipeline = Pipeline {
+        authors: &authors,
+        snippets: &snippets,
+    };
+    let subject = Subject {
+        module_name: "manual",
+        optimize: 0,
+    };
     let result = pipeline.apply(&original, pyc, &declarations, &edits, subject)?;
     std::fs::write(output, &result.bytes)?;
-    println!("{qualname}: {} edits; {output} is {} bytes", result.edits, result.bytes.len());
+    println!(
+        "{qualname}: {} edits; {output} is {} bytes",
+        result.edits,
+        result.bytes.len()
+    );
     Ok(())
 }

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// `equip --plugin callcount app/` puts the plugin's code into the bytecode of app/; then the
 /// program is started as always. `equip restore app/` undoes it.
 #[derive(Debug, Parser)]
-#[command(name = "equip", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(name = "equip", version, subcommand_negates_reqs = true)]
 pub struct Arguments {
     /// What to do instead of instrumenting.
     #[command(subcommand)]
@@ -105,7 +105,11 @@ pub struct Run {
     pub script: Option<String>,
 
     /// Arguments of the program.
-    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(
+        value_name = "ARGS",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
     pub args: Vec<std::ffi::OsString>,
 }
 

@@ -31,7 +31,11 @@ fn main() -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
             eprintln!("equip: {failure:#}");
-            ExitCode::from(failure.downcast_ref::<Status>().map_or(USAGE, |status| status.0))
+            ExitCode::from(
+                failure
+                    .downcast_ref::<Status>()
+                    .map_or(USAGE, |status| status.0),
+            )
         }
     }
 }
@@ -57,5 +61,9 @@ fn log(verbose: u8, quiet: bool) {
         (_, 2) => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
 }

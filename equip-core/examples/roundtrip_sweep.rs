@@ -10,7 +10,11 @@ fn main() {
     let (mut files, mut codes, mut bad_files, mut bad_codes, mut bytes) = (0, 0, 0, 0, 0);
     let [mut parsing, mut writing, mut decoding] = [Duration::ZERO; 3];
     for dir in std::env::args().skip(1) {
-        for entry in walkdir::WalkDir::new(dir).sort_by_file_name().into_iter().flatten() {
+        for entry in walkdir::WalkDir::new(dir)
+            .sort_by_file_name()
+            .into_iter()
+            .flatten()
+        {
             if entry.path().extension().is_none_or(|e| e != "pyc") {
                 continue;
             }

@@ -22,7 +22,10 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Starts at the given offset of `data`.
     pub fn new(data: &'a [u8], at: usize) -> Self {
-        Reader { data, at: at.min(data.len()) }
+        Reader {
+            data,
+            at: at.min(data.len()),
+        }
     }
 
     /// The offset of the next byte.
@@ -42,7 +45,11 @@ impl<'a> Reader<'a> {
     pub fn take(&mut self, n: usize) -> Result<&'a [u8], Truncated> {
         let left = self.left();
         if n > left {
-            return Err(Truncated { offset: self.at, wanted: n, left });
+            return Err(Truncated {
+                offset: self.at,
+                wanted: n,
+                left,
+            });
         }
         let slice = &self.data[self.at..self.at + n];
         self.at += n;
@@ -57,7 +64,11 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 Ok(*byte)
             }
-            None => Err(Truncated { offset: self.at, wanted: 1, left: 0 }),
+            None => Err(Truncated {
+                offset: self.at,
+                wanted: 1,
+                left: 0,
+            }),
         }
     }
 
@@ -85,7 +96,11 @@ impl<'a> Reader<'a> {
     pub fn svarint(&mut self) -> Result<i32, Truncated> {
         let value = self.varint()?;
         let magnitude = (value >> 1) as i32;
-        Ok(if value & 1 == 1 { -magnitude } else { magnitude })
+        Ok(if value & 1 == 1 {
+            -magnitude
+        } else {
+            magnitude
+        })
     }
 
     /// A varint of the exception table: 6-bit chunks, most significant first.

@@ -101,7 +101,9 @@ impl CodeObject {
 
     /// Its instructions.
     pub fn bytecode<'o>(&self, objects: &'o Objects<'_>) -> &'o [u8] {
-        objects.bytes(self.code).expect("the reader checked the type")
+        objects
+            .bytes(self.code)
+            .expect("the reader checked the type")
     }
 
     /// Its constants.
@@ -116,6 +118,8 @@ impl CodeObject {
 
     /// Its dotted name.
     pub fn qualname<'o>(&self, objects: &'o Objects<'_>) -> Cow<'o, str> {
-        objects.str(self.qualname).expect("the reader checked the type")
+        objects
+            .str(self.qualname)
+            .expect("the reader checked the type")
     }
 }

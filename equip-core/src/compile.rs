@@ -35,7 +35,12 @@ impl Environment {
     /// The environment of a code object.
     pub fn new(isa: &Isa, optimize: u8, code_flags: u32, class: Option<&str>) -> Self {
         let futures = code_flags & flags::FUTURES;
-        Environment { magic: isa.magic, optimize, futures, class: class.map(str::to_owned) }
+        Environment {
+            magic: isa.magic,
+            optimize,
+            futures,
+            class: class.map(str::to_owned),
+        }
     }
 }
 
@@ -88,7 +93,9 @@ impl Snippets {
 
     /// `$XDG_CACHE_HOME/equip`, else `~/.cache/equip`.
     pub fn default_cache() -> Option<PathBuf> {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+        let cache = std::env::var_os("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute());
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
         Some(cache.or_else(home)?.join("equip"))
     }
@@ -103,7 +110,11 @@ impl Snippets {
 
     /// The compiler for the code objects of one environment.
     pub fn within(&self, isa: &'static Isa, environment: Environment) -> Within<'_> {
-        Within { snippets: self, isa, environment }
+        Within {
+            snippets: self,
+            isa,
+            environment,
+        }
     }
 
     /// A runtime module's options and code, marshalled.
@@ -118,7 +129,10 @@ impl Snippets {
         source: &str,
         options: &str,
     ) -> Result<Arc<Vec<u8>>, Refusal> {
-        let key = format!("runtime\0{}\0{optimize}\0{name}\0{options}\0{source}", isa.magic);
+        let key = format!(
+            "runtime\0{}\0{optimize}\0{name}\0{options}\0{source}",
+            isa.magic
+        );
         let mut runtimes = lock(&self.runtimes);
         if let Some(known) = runtimes.get(&key) {
             return Ok(known.clone());
@@ -132,9 +146,13 @@ impl Snippets {
                     .runtime(name, source, options, optimize)
                     .map_err(|error| Refusal::Compiler(error.to_string()))?;
                 let bytes = compiled.map_err(|error| {
-                    Refusal::Compiler(format!("runtime module {name}, line {}: {}", error.line, error.message))
+                    Refusal::Compiler(format!(
+                        "runtime module {name}, line {}: {}",
+                        error.line, error.message
+                    ))
                 })?;
-                let bytes = canonical(isa, &bytes).map_err(|error| Refusal::Compiler(error.to_string()))?;
+                let bytes =
+                    canonical(isa, &bytes).map_err(|error| Refusal::Compiler(error.to_string()))?;
                 self.save(&key, &Entry::Runtime(bytes.clone()));
                 bytes
             }
@@ -145,20 +163,27 @@ impl Snippets {
     }
 
     fn helper(&self, isa: &'static Isa) -> Result<Arc<crate::python::Helper>, Refusal> {
-        self.helpers.get(isa).map_err(|error| Refusal::Compiler(error.to_string()))
+        self.helpers
+            .get(isa)
+            .map_err(|error| Refusal::Compiler(error.to_string()))
     }
 
     // ---- the cache on disk: each file holds a hash of the rest, so that a torn one is no harm ----
 
     fn file(&self, key: &str) -> Option<PathBuf> {
-        let hash = hash(&[env!("CARGO_PKG_VERSION").as_bytes(), crate::python::HELPER.as_bytes(), key.as_bytes()]);
+        let hash = hash(&[
+            env!("CARGO_PKG_VERSION").as_bytes(),
+            crate::python::HELPER.as_bytes(),
+            key.as_bytes(),
+        ]);
         Some(self.cache.as_ref()?.join("snippets").join(hash))
     }
 
     fn load(&self, key: &str) -> Option<Entry> {
         let bytes = std::fs::read(self.file(key)?).ok()?;
         let (sum, rest) = bytes.split_at_checked(32)?;
-        let entry = (hash(&[rest]).as_bytes() == sum).then(|| serde_json::from_slice(rest).ok())??;
+        let entry =
+            (hash(&[rest]).as_bytes() == sum).then(|| serde_json::from_slice(rest).ok())??;
         self.cached.fetch_add(1, Ordering::Relaxed);
         Some(entry)
     }
@@ -183,7 +208,9 @@ impl Snippets {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// 128 bits of the parts, as 32 hexadecimal digits.
@@ -219,7 +246,11 @@ impl Compile for Within<'_> {
     fn fragment(&self, shape: &Shape<'_>) -> Result<Arc<Fragment>, Refusal> {
         let template = shape.template;
         let takes = |meaning: &Meaning| matches!(meaning, Meaning::Arg(_) | Meaning::Arguments);
-        let arity = if template.uses(takes).is_some() { shape.arity } else { 0 };
+        let arity = if template.uses(takes).is_some() {
+            shape.arity
+        } else {
+            0
+        };
         let mut environment = self.environment.clone();
         if !mangles(template.text()) {
             environment.class = None;
@@ -230,7 +261,10 @@ impl Compile for Within<'_> {
         {
             return Ok(known.clone());
         }
-        let mut textual = lock(&self.snippets.textual).get(template.text()).cloned().unwrap_or_default();
+        let mut textual = lock(&self.snippets.textual)
+            .get(template.text())
+            .cloned()
+            .unwrap_or_default();
         loop {
             let before = textual.len();
             let fragment = self.shape(shape, &environment, &mut textual)?;
@@ -241,8 +275,13 @@ impl Compile for Within<'_> {
                 return Ok(fragment);
             }
             if textual.len() == before {
-                let message = "a placeholder stands where Python's grammar allows no value".to_owned();
-                return Err(Refusal::Snippet { offset: 0, len: template.text().len(), message });
+                let message =
+                    "a placeholder stands where Python's grammar allows no value".to_owned();
+                return Err(Refusal::Snippet {
+                    offset: 0,
+                    len: template.text().len(),
+                    message,
+                });
             }
             lock(&self.snippets.textual).insert(template.text().to_owned(), textual.clone());
         }
@@ -253,8 +292,12 @@ impl Compile for Within<'_> {
 fn mangles(text: &str) -> bool {
     text.match_indices("__").any(|(at, _)| {
         let before = text[..at].chars().next_back();
-        let name: String = text[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        !before.is_some_and(|c| c.is_alphanumeric() || c == '_') && (!name.ends_with("__") || name == "__class__")
+        let name: String = text[at..]
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+            && (!name.ends_with("__") || name == "__class__")
             || name.contains("super")
     }) || text.contains("super")
 }
@@ -270,7 +313,11 @@ impl Within<'_> {
         let template: &Template = shape.template;
         let source = template
             .source(shape.arity, textual, shape.value)
-            .map_err(|problem| Refusal::Snippet { offset: problem.offset, len: 1, message: problem.message })?;
+            .map_err(|problem| Refusal::Snippet {
+                offset: problem.offset,
+                len: 1,
+                message: problem.message,
+            })?;
         let key = format!(
             "snippet\0{}\0{}\0{}\0{:?}\0{}\0{}\0{}",
             environment.magic,
@@ -308,7 +355,11 @@ impl Within<'_> {
                         let offset = source.origin(error.line, error.column);
                         let end = source.origin(error.line, error.end_column.max(error.column + 1));
                         let message = error.message.replace(RESERVED, "");
-                        let refusal = Refusal::Snippet { offset, len: end.saturating_sub(offset).max(1), message };
+                        let refusal = Refusal::Snippet {
+                            offset,
+                            len: end.saturating_sub(offset).max(1),
+                            message,
+                        };
                         known.insert(key, Err(refusal.clone()));
                         return Err(refusal);
                     }

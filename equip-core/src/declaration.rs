@@ -119,12 +119,16 @@ pub struct Declarations<'a> {
 impl<'a> Declarations<'a> {
     /// The first declaration with that qualname.
     pub fn find(&self, qualname: &str) -> Option<&Declaration<'a>> {
-        self.list.iter().find(|declaration| declaration.qualname == qualname)
+        self.list
+            .iter()
+            .find(|declaration| declaration.qualname == qualname)
     }
 
     /// All declarations with that qualname, in code order.
     pub fn find_all<'s>(&'s self, qualname: &'s str) -> impl Iterator<Item = &'s Declaration<'a>> {
-        self.list.iter().filter(move |declaration| declaration.qualname == qualname)
+        self.list
+            .iter()
+            .filter(move |declaration| declaration.qualname == qualname)
     }
 
     /// The module itself.
@@ -171,7 +175,10 @@ pub fn declarations<'a>(pyc: &PycFile<'a>) -> Declarations<'a> {
     walk.declare(pyc.root, None, Some(Kind::Module));
     // Children come after their parents: one pass from the end spreads last lines upwards.
     for index in (1..walk.found.list.len()).rev() {
-        let (end, parent) = (walk.found.list[index].end_line, walk.found.list[index].parent);
+        let (end, parent) = (
+            walk.found.list[index].end_line,
+            walk.found.list[index].parent,
+        );
         if let Some(parent) = parent {
             let line = &mut walk.found.list[parent.0 as usize].end_line;
             *line = (*line).max(end);
@@ -210,7 +217,12 @@ enum Value {
 }
 
 impl<'a> Walk<'_, 'a> {
-    fn declare(&mut self, id: ObjectId, parent: Option<DeclId>, kind: Option<Kind>) -> Option<DeclId> {
+    fn declare(
+        &mut self,
+        id: ObjectId,
+        parent: Option<DeclId>,
+        kind: Option<Kind>,
+    ) -> Option<DeclId> {
         if std::mem::replace(&mut self.seen[id.0 as usize], true) {
             return None;
         }
@@ -222,7 +234,11 @@ impl<'a> Walk<'_, 'a> {
         let kind = kind.unwrap_or_else(|| self.kind(code, &name));
         let class = parent.and_then(|id| {
             let parent = &self.found.list[id.0 as usize];
-            if parent.kind == Kind::Class { Some(id) } else { parent.class }
+            if parent.kind == Kind::Class {
+                Some(id)
+            } else {
+                parent.class
+            }
         });
         let parameters = match kind {
             Kind::Function | Kind::Lambda => parameters(objects, code),
@@ -230,7 +246,10 @@ impl<'a> Walk<'_, 'a> {
         };
         let first_line = code.firstlineno.max(0) as u32;
         let table = objects.bytes(code.linetable).unwrap_or_default();
-        let last = crate::body::lines_of(table, code.firstlineno).max().unwrap_or(0).max(0) as u32;
+        let last = crate::body::lines_of(table, code.firstlineno)
+            .max()
+            .unwrap_or(0)
+            .max(0) as u32;
         self.found.list.push(Declaration {
             id: decl,
             kind,
@@ -252,7 +271,10 @@ impl<'a> Walk<'_, 'a> {
 
     fn kind(&self, code: &CodeObject, name: &str) -> Kind {
         let objects = &self.pyc.objects;
-        let first = objects.items(code.localsplusnames).first().and_then(|id| objects.str_bytes(*id));
+        let first = objects
+            .items(code.localsplusnames)
+            .first()
+            .and_then(|id| objects.str_bytes(*id));
         match name {
             _ if !code.is_optimized() => Kind::Class,
             "<lambda>" => Kind::Lambda,
@@ -260,7 +282,8 @@ impl<'a> Walk<'_, 'a> {
             name if name.starts_with("<generic parameters of ") => Kind::Annotation,
             // The compiler's own has a parameter that no source can name, or is positional-only `format`.
             "__annotate__"
-                if first == Some(b".format") || first == Some(b"format") && code.posonlyargcount == 1 =>
+                if first == Some(b".format")
+                    || first == Some(b"format") && code.posonlyargcount == 1 =>
             {
                 Kind::Annotation
             }
@@ -281,17 +304,27 @@ impl<'a> Walk<'_, 'a> {
             return;
         }
         let base = self.stack.len();
-        let mut instrs = Instrs { isa, bytes, unit: 0 };
+        let mut instrs = Instrs {
+            isa,
+            bytes,
+            unit: 0,
+        };
         let mut lines = None;
         let mut keywords = 0usize;
         while let Some((unit, op, arg)) = instrs.next() {
             let name = |index: u32| -> String {
                 let id = code.names(objects).get(index as usize);
-                id.and_then(|id| objects.str(*id)).map(|name| name.into_owned()).unwrap_or_default()
+                id.and_then(|id| objects.str(*id))
+                    .map(|name| name.into_owned())
+                    .unwrap_or_default()
             };
             let slot = |index: u32| -> Value {
                 let id = objects.items(code.localsplusnames).get(index as usize);
-                Value::Name(id.and_then(|id| objects.str(*id)).unwrap_or_default().into_owned())
+                Value::Name(
+                    id.and_then(|id| objects.str(*id))
+                        .unwrap_or_default()
+                        .into_owned(),
+                )
             };
             match op.opcode {
                 Opcode::LOAD_CONST => {
@@ -315,12 +348,19 @@ impl<'a> Walk<'_, 'a> {
                     let value = Value::Name(name(arg >> 1));
                     let null = (arg & 1 != 0).then_some(Value::Null);
                     match isa.null_slot {
-                        NullSlot::BelowCallable => self.stack.extend(null.into_iter().chain([value])),
-                        NullSlot::AboveCallable => self.stack.extend([value].into_iter().chain(null)),
+                        NullSlot::BelowCallable => {
+                            self.stack.extend(null.into_iter().chain([value]))
+                        }
+                        NullSlot::AboveCallable => {
+                            self.stack.extend([value].into_iter().chain(null))
+                        }
                     }
                 }
-                Opcode::LOAD_FAST | Opcode::LOAD_FAST_BORROW | Opcode::LOAD_FAST_CHECK
-                | Opcode::LOAD_DEREF | Opcode::LOAD_CLASSDEREF => self.stack.push(slot(arg)),
+                Opcode::LOAD_FAST
+                | Opcode::LOAD_FAST_BORROW
+                | Opcode::LOAD_FAST_CHECK
+                | Opcode::LOAD_DEREF
+                | Opcode::LOAD_CLASSDEREF => self.stack.push(slot(arg)),
                 Opcode::LOAD_FROM_DICT_OR_DEREF => {
                     self.pop(base);
                     self.stack.push(slot(arg));
@@ -360,7 +400,9 @@ impl<'a> Walk<'_, 'a> {
                     self.stack.push(function);
                 }
                 Opcode::KW_NAMES => {
-                    keywords = consts.get(arg as usize).map_or(0, |id| objects.items(*id).len());
+                    keywords = consts
+                        .get(arg as usize)
+                        .map_or(0, |id| objects.items(*id).len());
                 }
                 Opcode::PRECALL => {}
                 Opcode::CALL | Opcode::CALL_KW => {
@@ -378,7 +420,9 @@ impl<'a> Walk<'_, 'a> {
                     let builds = self.stack[from..].contains(&Value::BuildClass);
                     self.effect(base, op.effect.of(arg));
                     if let (true, Some(made)) = (builds, self.last_class()) {
-                        self.found.list[made.0 as usize].bases.push("...".to_owned());
+                        self.found.list[made.0 as usize]
+                            .bases
+                            .push("...".to_owned());
                         self.pop(base);
                         self.stack.push(Value::Made(made));
                     }
@@ -391,7 +435,11 @@ impl<'a> Walk<'_, 'a> {
                 }
                 Opcode::COPY => {
                     let (len, n) = (self.stack.len(), arg as usize);
-                    let value = if n > 0 && len >= base + n { self.stack[len - n].clone() } else { Value::Other };
+                    let value = if n > 0 && len >= base + n {
+                        self.stack[len - n].clone()
+                    } else {
+                        Value::Other
+                    };
                     self.stack.push(value);
                 }
                 Opcode::POP_TOP => {
@@ -405,7 +453,11 @@ impl<'a> Walk<'_, 'a> {
                         _ => 0,
                     };
                     let lines: &Vec<i32> = lines.get_or_insert_with(|| unit_lines(pyc, code));
-                    let index = if op.operand == Operand::NameShift2 { arg >> 2 } else { arg };
+                    let index = if op.operand == Operand::NameShift2 {
+                        arg >> 2
+                    } else {
+                        arg
+                    };
                     let star = match names {
                         Value::Const(id) => {
                             let mut items = objects.items(id).iter();
@@ -413,7 +465,8 @@ impl<'a> Walk<'_, 'a> {
                         }
                         _ => false,
                     };
-                    self.plain.push(!matches!(names, Value::Const(id) if objects.tuple(id).is_some()));
+                    self.plain
+                        .push(!matches!(names, Value::Const(id) if objects.tuple(id).is_some()));
                     self.stack.push(Value::Module(self.found.imports.len()));
                     self.found.imports.push(Import {
                         scope: decl,
@@ -461,7 +514,11 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn pop(&mut self, base: usize) -> Value {
-        if self.stack.len() > base { self.stack.pop().unwrap_or(Value::Other) } else { Value::Other }
+        if self.stack.len() > base {
+            self.stack.pop().unwrap_or(Value::Other)
+        } else {
+            Value::Other
+        }
     }
 
     fn effect(&mut self, base: usize, effect: i64) {
@@ -498,11 +555,15 @@ impl<'a> Walk<'_, 'a> {
                 Value::Made(*made)
             }
             (Value::Name(name) | Value::Called(name), [Value::Made(made)]) => {
-                self.found.list[made.0 as usize].decorators.insert(0, name.clone());
+                self.found.list[made.0 as usize]
+                    .decorators
+                    .insert(0, name.clone());
                 Value::Made(*made)
             }
             (Value::Other, [Value::Made(made)]) => {
-                self.found.list[made.0 as usize].decorators.insert(0, "...".to_owned());
+                self.found.list[made.0 as usize]
+                    .decorators
+                    .insert(0, "...".to_owned());
                 Value::Made(*made)
             }
             (Value::Name(name), _) => Value::Called(name.clone()),
@@ -512,7 +573,12 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn last_class(&self) -> Option<DeclId> {
-        self.found.list.iter().rev().find(|one| one.kind == Kind::Class).map(|one| one.id)
+        self.found
+            .list
+            .iter()
+            .rev()
+            .find(|one| one.kind == Kind::Class)
+            .map(|one| one.id)
     }
 
     fn store(&mut self, value: Value, name: String) {
@@ -522,7 +588,9 @@ impl<'a> Walk<'_, 'a> {
                 let root = import.module.split('.').next().unwrap_or_default();
                 import.alias = (root != name).then_some(name);
             }
-            Value::Member(import, _) if self.plain[import] => self.found.imports[import].alias = Some(name),
+            Value::Member(import, _) if self.plain[import] => {
+                self.found.imports[import].alias = Some(name)
+            }
             Value::Member(import, member) => {
                 let alias = (member != name).then_some(name);
                 self.found.imports[import].names.push((member, alias));
@@ -568,15 +636,26 @@ impl Iterator for Instrs<'_> {
 /// Whether the function that is about to be made evaluates a type alias, or a bound or default of a
 /// type parameter.
 fn annotation_scope(isa: &Isa, after: &Instrs<'_>) -> Option<Kind> {
-    let makes = |op: &OpInfo| matches!(op.opcode, Opcode::MAKE_FUNCTION | Opcode::SET_FUNCTION_ATTRIBUTE);
+    let makes = |op: &OpInfo| {
+        matches!(
+            op.opcode,
+            Opcode::MAKE_FUNCTION | Opcode::SET_FUNCTION_ATTRIBUTE
+        )
+    };
     let mut rest = after.clone().skip_while(|(_, op, _)| makes(op));
     let (_, first, count) = rest.next()?;
     let named = |names: &[&str], arg: u32, wanted: &[&str]| {
-        names.get(arg as usize).is_some_and(|name| wanted.iter().any(|wanted| name.ends_with(wanted)))
+        names
+            .get(arg as usize)
+            .is_some_and(|name| wanted.iter().any(|wanted| name.ends_with(wanted)))
     };
     let evaluates = match first.opcode {
         Opcode::CALL_INTRINSIC_2 => {
-            let wanted = ["TYPEVAR_WITH_BOUND", "TYPEVAR_WITH_CONSTRAINTS", "SET_TYPEPARAM_DEFAULT"];
+            let wanted = [
+                "TYPEVAR_WITH_BOUND",
+                "TYPEVAR_WITH_CONSTRAINTS",
+                "SET_TYPEPARAM_DEFAULT",
+            ];
             named(isa.intrinsics_2, count, &wanted)
         }
         Opcode::BUILD_TUPLE if count == 3 => rest.next().is_some_and(|(_, op, arg)| {
@@ -610,6 +689,11 @@ fn parameters<'a>(objects: &Objects<'a>, code: &CodeObject) -> Vec<Parameter<'a>
     let keyword = (count..total).map(|slot| (slot, ParameterKind::KeywordOnly));
     let double = total.saturating_add(u32::from(starred));
     let kw = has(flags::VARKEYWORDS).then_some((double, ParameterKind::VarKeyword));
-    let all = positional.take(names.len()).chain(var).chain(keyword.take(names.len())).chain(kw);
-    all.filter_map(|(slot, kind)| parameter(slot, kind)).collect()
+    let all = positional
+        .take(names.len())
+        .chain(var)
+        .chain(keyword.take(names.len()))
+        .chain(kw);
+    all.filter_map(|(slot, kind)| parameter(slot, kind))
+        .collect()
 }

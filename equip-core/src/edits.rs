@@ -80,10 +80,13 @@ pub struct Edits {
     pub bindings: Vec<Binding>,
 }
 
+/// Text, and the names of the author's own placeholders.
+type TemplateKey = (String, Vec<String>);
+
 /// Parsed templates of a run.
 #[derive(Default)]
 pub struct Templates {
-    known: Mutex<FxHashMap<(String, Vec<String>), Result<Arc<Template>, Refusal>>>,
+    known: Mutex<FxHashMap<TemplateKey, Result<Arc<Template>, Refusal>>>,
 }
 
 impl Templates {
@@ -93,20 +96,34 @@ impl Templates {
     /// The text is no template.
     pub fn get(&self, text: &str, own: &[(String, Value)]) -> Result<Arc<Template>, Refusal> {
         let names: Vec<String> = own.iter().map(|(name, _)| name.clone()).collect();
-        let mut known = self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let entry = known.entry((text.to_owned(), names)).or_insert_with_key(|(text, names)| {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            let template = Template::parse(text, &names).map(Arc::new);
-            template.map_err(|problem| Refusal::Snippet { offset: problem.offset, len: 1, message: problem.message })
-        });
+        let mut known = self
+            .known
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let entry = known
+            .entry((text.to_owned(), names))
+            .or_insert_with_key(|(text, names)| {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                let template = Template::parse(text, &names).map(Arc::new);
+                template.map_err(|problem| Refusal::Snippet {
+                    offset: problem.offset,
+                    len: 1,
+                    message: problem.message,
+                })
+            });
         entry.clone()
     }
 
     /// A template of equip's own.
     pub(crate) fn verbatim(&self, text: &str) -> Arc<Template> {
-        let mut known = self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut known = self
+            .known
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         let key = (text.to_owned(), vec!["verbatim".to_owned()]);
-        let entry = known.entry(key).or_insert_with_key(|(text, _)| Ok(Arc::new(Template::verbatim(text))));
+        let entry = known
+            .entry(key)
+            .or_insert_with_key(|(text, _)| Ok(Arc::new(Template::verbatim(text))));
         entry.clone().expect("verbatim text is not parsed")
     }
 }
@@ -145,10 +162,22 @@ impl Edits {
     ) -> Result<(), BadEdit> {
         let bad = |refusal| {
             let (site, text) = (site_name(site), text.to_owned());
-            BadEdit { author, declaration: Some(declaration), site, text, refusal }
+            BadEdit {
+                author,
+                declaration: Some(declaration),
+                site,
+                text,
+                refusal,
+            }
         };
         let template = templates.get(text, &values).map_err(bad)?;
-        self.list.push(Edit { author, declaration, site, template, values });
+        self.list.push(Edit {
+            author,
+            declaration,
+            site,
+            template,
+            values,
+        });
         Ok(())
     }
 
@@ -163,7 +192,11 @@ impl Edits {
         site: Site,
         snippet: Snippet<'_>,
     ) -> Result<(), BadEdit> {
-        let values = snippet.values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let values = snippet
+            .values
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
         self.add(templates, 0, declaration, site, snippet.code, values)
     }
 
@@ -179,18 +212,39 @@ impl Edits {
         public: bool,
     ) -> Result<(), BadEdit> {
         let bad = |message: &str| {
-            let refusal = Refusal::Snippet { offset: 0, len: statement.len().max(1), message: message.to_owned() };
-            BadEdit { author, declaration: None, site: "import".to_owned(), text: statement.to_owned(), refusal }
+            let refusal = Refusal::Snippet {
+                offset: 0,
+                len: statement.len().max(1),
+                message: message.to_owned(),
+            };
+            BadEdit {
+                author,
+                declaration: None,
+                site: "import".to_owned(),
+                text: statement.to_owned(),
+                refusal,
+            }
         };
         let import = parse_import(statement).map_err(bad)?;
-        let runtime = who.runtimes.iter().position(|(name, _)| *name == import.root);
+        let runtime = who
+            .runtimes
+            .iter()
+            .position(|(name, _)| *name == import.root);
         let template = match (runtime, import.members) {
             (None, _) => templates.verbatim(statement),
             (Some(_), Some(members)) => templates.verbatim(&runtime_import(&members)),
-            (Some(_), None) => templates.verbatim(&format!("{RUNTIME}{} = __equip_rt\n", import.names[0])),
+            (Some(_), None) => {
+                templates.verbatim(&format!("{RUNTIME}{} = __equip_rt\n", import.names[0]))
+            }
         };
-        let binding =
-            Binding { author, template, values: Vec::new(), names: import.names, runtime, public };
+        let binding = Binding {
+            author,
+            template,
+            values: Vec::new(),
+            names: import.names,
+            runtime,
+            public,
+        };
         let same = |known: &&Binding| {
             known.author == author
                 && known.template.text() == binding.template.text()
@@ -218,16 +272,36 @@ impl Edits {
         let text = format!("{name} = (\n{expression}\n)");
         let bad = |refusal| {
             let site = format!("bind {name}");
-            BadEdit { author, declaration: None, site, text: text.clone(), refusal }
+            BadEdit {
+                author,
+                declaration: None,
+                site,
+                text: text.clone(),
+                refusal,
+            }
         };
         let is_name = |c: char| c.is_alphanumeric() || c == '_';
-        if name.is_empty() || !name.chars().all(is_name) || name.starts_with(|c: char| c.is_numeric()) {
+        if name.is_empty()
+            || !name.chars().all(is_name)
+            || name.starts_with(|c: char| c.is_numeric())
+        {
             let message = format!("{name:?} is no identifier");
-            return Err(bad(Refusal::Snippet { offset: 0, len: name.len().max(1), message }));
+            return Err(bad(Refusal::Snippet {
+                offset: 0,
+                len: name.len().max(1),
+                message,
+            }));
         }
         let template = templates.get(&text, &values).map_err(bad)?;
         let names = vec![name.to_owned()];
-        self.bindings.push(Binding { author, template, values, names, runtime: None, public: false });
+        self.bindings.push(Binding {
+            author,
+            template,
+            values,
+            names,
+            runtime: None,
+            public: false,
+        });
         Ok(())
     }
 }
@@ -256,7 +330,11 @@ fn parse_import(statement: &str) -> Result<ImportStatement, &'static str> {
     }
     if let Some(rest) = statement.strip_prefix("from ") {
         let (module, names) = rest.split_once(" import ").ok_or(usage)?;
-        let names = names.trim().trim_start_matches('(').trim_end_matches(')').trim_end_matches(',');
+        let names = names
+            .trim()
+            .trim_start_matches('(')
+            .trim_end_matches(')')
+            .trim_end_matches(',');
         if names.trim() == "*" {
             return Err("`from m import *` binds names that nobody can tell");
         }
@@ -266,7 +344,11 @@ fn parse_import(statement: &str) -> Result<ImportStatement, &'static str> {
             members.push((name.clone(), alias.unwrap_or(name)));
         }
         let names = members.iter().map(|(_, name)| name.clone()).collect();
-        return Ok(ImportStatement { root: module.trim().to_owned(), names, members: Some(members) });
+        return Ok(ImportStatement {
+            root: module.trim().to_owned(),
+            names,
+            members: Some(members),
+        });
     }
     let rest = statement.strip_prefix("import ").ok_or(usage)?;
     let mut names = Vec::new();
@@ -276,7 +358,11 @@ fn parse_import(statement: &str) -> Result<ImportStatement, &'static str> {
         root = name.clone();
         names.push(alias.unwrap_or_else(|| name.split('.').next().unwrap_or_default().to_owned()));
     }
-    Ok(ImportStatement { root, names, members: None })
+    Ok(ImportStatement {
+        root,
+        names,
+        members: None,
+    })
 }
 
 /// Finds or makes a runtime module. It is kept in `sys`'s own namespace: there is one for each

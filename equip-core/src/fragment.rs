@@ -57,7 +57,12 @@ impl Fragment {
         let code: &CodeObject = objects.code(root).ok_or(Error::NoCode)?;
         let body = body::decode(isa, &objects, code)?;
         let stack = body::depths(&body)?.max;
-        let text = |id: ObjectId| objects.str(id).map(|text| text.into_owned()).unwrap_or_default();
+        let text = |id: ObjectId| {
+            objects
+                .str(id)
+                .map(|text| text.into_owned())
+                .unwrap_or_default()
+        };
         let names: Vec<_> = body.names.iter().map(|id| text(*id)).collect();
         let locals: Vec<_> = body.locals.iter().map(|slot| text(slot.name)).collect();
         let mut nested_reads = Vec::new();
@@ -74,7 +79,18 @@ impl Fragment {
         }
         let bound_at_end = bound_at_end(&body);
         let globals = globals.into_iter().collect();
-        Ok(Fragment { names, locals, globals, nested_reads, is_nested, is_target, bound_at_end, stack, objects, body })
+        Ok(Fragment {
+            names,
+            locals,
+            globals,
+            nested_reads,
+            is_nested,
+            is_target,
+            bound_at_end,
+            stack,
+            objects,
+            body,
+        })
     }
 }
 
@@ -89,7 +105,11 @@ fn collect_reads(
         let body = body::decode(isa, objects, code)?;
         for instr in &body.instrs {
             if let (true, Arg::Name(name, _)) = (reads_global(instr.opcode), instr.arg) {
-                found.extend(objects.str(body.names[name as usize]).map(|name| name.into_owned()));
+                found.extend(
+                    objects
+                        .str(body.names[name as usize])
+                        .map(|name| name.into_owned()),
+                );
             }
         }
         for id in &body.consts {
@@ -101,13 +121,20 @@ fn collect_reads(
 
 /// Whether an instruction reads a name that may be a global.
 pub fn reads_global(opcode: Opcode) -> bool {
-    matches!(opcode, Opcode::LOAD_GLOBAL | Opcode::LOAD_NAME | Opcode::LOAD_FROM_DICT_OR_GLOBALS)
+    matches!(
+        opcode,
+        Opcode::LOAD_GLOBAL | Opcode::LOAD_NAME | Opcode::LOAD_FROM_DICT_OR_GLOBALS
+    )
 }
 
 /// For straight code: which slots were stored last, not deleted. Code with jumps or handlers gets
 /// no promise.
 fn bound_at_end(body: &Body) -> Vec<bool> {
-    let mut bound: Vec<_> = body.locals.iter().map(|slot| slot.kind & kinds::CELL != 0).collect();
+    let mut bound: Vec<_> = body
+        .locals
+        .iter()
+        .map(|slot| slot.kind & kinds::CELL != 0)
+        .collect();
     if !body.labels.is_empty() || !body.handlers.is_empty() {
         bound.fill(false);
         return bound;

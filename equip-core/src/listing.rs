@@ -12,12 +12,18 @@ use crate::pyc::PycFile;
 /// # Errors
 /// It cannot be decoded.
 pub fn disassemble(pyc: &PycFile<'_>, id: ObjectId, out: &mut String) -> Result<(), Error> {
-    let Some(code) = pyc.objects.code(id) else { return Ok(()) };
+    let Some(code) = pyc.objects.code(id) else {
+        return Ok(());
+    };
     let body = body::decode(pyc.isa, &pyc.objects, code)?;
     let mut labels: Vec<u32> = body.labels.clone();
     labels.sort_unstable();
     labels.dedup();
-    let label = |at: u32| labels.binary_search(&at).map_or(String::new(), |n| format!("L{}", n + 1));
+    let label = |at: u32| {
+        labels
+            .binary_search(&at)
+            .map_or(String::new(), |n| format!("L{}", n + 1))
+    };
     let mut last_line = i32::MIN;
     for (at, instr) in body.instrs.iter().enumerate() {
         let line = match instr.location.line {
@@ -29,7 +35,10 @@ pub fn disassemble(pyc: &PycFile<'_>, id: ObjectId, out: &mut String) -> Result<
         let mark = label(at as u32);
         let mark = if mark.is_empty() { mark } else { mark + ":" };
         let operand = operand(&body, &pyc.objects, instr, &label);
-        let text = format!("{line:>6} {mark:>6} {at:>5} {:<26} {operand}", instr.opcode.name());
+        let text = format!(
+            "{line:>6} {mark:>6} {at:>5} {:<26} {operand}",
+            instr.opcode.name()
+        );
         let _ = writeln!(out, "{}", text.trim_end());
     }
     let mut from = 0;
@@ -42,17 +51,34 @@ pub fn disassemble(pyc: &PycFile<'_>, id: ObjectId, out: &mut String) -> Result<
         if let Some(handler) = before.map(|id| &body.handlers[id.0 as usize]) {
             let lasti = if handler.lasti { " lasti" } else { "" };
             let target = label(body.at(handler.target) as u32);
-            let _ = writeln!(out, "  exceptions in {from}..{at} go to {target}, depth {}{lasti}", handler.depth);
+            let _ = writeln!(
+                out,
+                "  exceptions in {from}..{at} go to {target}, depth {}{lasti}",
+                handler.depth
+            );
         }
         from = at;
     }
     Ok(())
 }
 
-fn operand(body: &Body, objects: &Objects<'_>, instr: &body::Instr, label: &dyn Fn(u32) -> String) -> String {
+fn operand(
+    body: &Body,
+    objects: &Objects<'_>,
+    instr: &body::Instr,
+    label: &dyn Fn(u32) -> String,
+) -> String {
     let isa = body.isa;
-    let named = |list: &[&str], index: u32| list.get(index as usize).map_or(index.to_string(), |name| (*name).to_owned());
-    let slot = |slot: u32| objects.str(body.locals[slot as usize].name).unwrap_or_default().into_owned();
+    let named = |list: &[&str], index: u32| {
+        list.get(index as usize)
+            .map_or(index.to_string(), |name| (*name).to_owned())
+    };
+    let slot = |slot: u32| {
+        objects
+            .str(body.locals[slot as usize].name)
+            .unwrap_or_default()
+            .into_owned()
+    };
     match instr.arg {
         Arg::None => String::new(),
         Arg::Const(index) => repr(objects, body.consts[index as usize]),
@@ -60,13 +86,18 @@ fn operand(body: &Body, objects: &Objects<'_>, instr: &body::Instr, label: &dyn 
         Arg::Locals(one, other) => format!("{}, {}", slot(one), slot(other)),
         Arg::Jump(target) => format!("to {}", label(body.at(target) as u32)),
         Arg::Name(index, flags) => {
-            let name = objects.str(body.names[index as usize]).unwrap_or_default().into_owned();
+            let name = objects
+                .str(body.names[index as usize])
+                .unwrap_or_default()
+                .into_owned();
             match (instr.opcode, flags & 1 != 0) {
                 (Opcode::LOAD_GLOBAL, true) => match isa.null_slot {
                     NullSlot::BelowCallable => format!("NULL + {name}"),
                     NullSlot::AboveCallable => format!("{name} + NULL"),
                 },
-                (Opcode::LOAD_ATTR | Opcode::LOAD_SUPER_ATTR, true) => format!("{name} + NULL|self"),
+                (Opcode::LOAD_ATTR | Opcode::LOAD_SUPER_ATTR, true) => {
+                    format!("{name} + NULL|self")
+                }
                 (Opcode::IMPORT_NAME, _) if flags != 0 => format!("{name} + {flags}"),
                 _ => name,
             }
@@ -75,9 +106,17 @@ fn operand(body: &Body, objects: &Objects<'_>, instr: &body::Instr, label: &dyn 
             Opcode::BINARY_OP => named(isa.binary_operators, value),
             Opcode::COMPARE_OP => {
                 let shift = isa.compare_shift;
-                let bool_flag = if isa.exact_bool_jumps && value & 16 != 0 { "bool(" } else { "" };
+                let bool_flag = if isa.exact_bool_jumps && value & 16 != 0 {
+                    "bool("
+                } else {
+                    ""
+                };
                 let text = named(isa.compare, value >> shift);
-                if bool_flag.is_empty() { text } else { format!("bool({text})") }
+                if bool_flag.is_empty() {
+                    text
+                } else {
+                    format!("bool({text})")
+                }
             }
             Opcode::CALL_INTRINSIC_1 => named(isa.intrinsics_1, value),
             Opcode::CALL_INTRINSIC_2 => named(isa.intrinsics_2, value),
@@ -94,7 +133,11 @@ fn operand(body: &Body, objects: &Objects<'_>, instr: &body::Instr, label: &dyn 
 pub fn repr(objects: &Objects<'_>, id: ObjectId) -> String {
     let node = objects.node(id);
     let list = |open: &str, close: &str| {
-        let items: Vec<_> = objects.items(id).iter().map(|item| repr(objects, *item)).collect();
+        let items: Vec<_> = objects
+            .items(id)
+            .iter()
+            .map(|item| repr(objects, *item))
+            .collect();
         format!("{open}{}{close}", items.join(", "))
     };
     match (&node.object, node.code) {
@@ -106,11 +149,20 @@ pub fn repr(objects: &Objects<'_>, id: ObjectId) -> String {
         (Object::Singleton, _) => "StopIteration".to_owned(),
         (Object::Int(value), _) => value.to_string(),
         (Object::Number(bytes), code) => number(bytes, code),
-        (Object::Bytes(bytes), _) => format!("b{}", quoted(bytes.iter().map(|byte| *byte as char), |c| c.is_ascii())),
-        (Object::Str(bytes), _) => quoted(String::from_utf8_lossy(bytes).chars(), |c| !c.is_control()),
+        (Object::Bytes(bytes), _) => format!(
+            "b{}",
+            quoted(bytes.iter().map(|byte| *byte as char), |c| c.is_ascii())
+        ),
+        (Object::Str(bytes), _) => {
+            quoted(String::from_utf8_lossy(bytes).chars(), |c| !c.is_control())
+        }
         (Object::Code(_), _) => {
             let code = objects.code(id).expect("the node is a code object");
-            format!("<code {} line {}>", code.qualname(objects), code.firstlineno)
+            format!(
+                "<code {} line {}>",
+                code.qualname(objects),
+                code.firstlineno
+            )
         }
         (Object::Items(_), b'[') => list("[", "]"),
         (Object::Items(_), b'<') => list("{", "}"),
@@ -172,8 +224,10 @@ fn number(bytes: &[u8], code: u8) -> String {
 fn long(bytes: &[u8]) -> String {
     let (head, rest) = bytes.split_at(4);
     let negative = (head[3] & 0x80) != 0;
-    let mut digits: Vec<u32> =
-        rest.chunks_exact(2).map(|pair| u32::from(u16::from_le_bytes([pair[0], pair[1]]))).collect();
+    let mut digits: Vec<u32> = rest
+        .chunks_exact(2)
+        .map(|pair| u32::from(u16::from_le_bytes([pair[0], pair[1]])))
+        .collect();
     let mut groups = Vec::new();
     while digits.iter().any(|digit| *digit != 0) {
         let mut remainder = 0u64;

@@ -75,7 +75,11 @@ impl Pipeline<'_> {
     pub fn hash(&self) -> String {
         let mut parts: Vec<&[u8]> = vec![env!("CARGO_PKG_VERSION").as_bytes()];
         for author in self.authors {
-            parts.extend([author.name.as_bytes(), author.version.as_bytes(), author.options.as_bytes()]);
+            parts.extend([
+                author.name.as_bytes(),
+                author.version.as_bytes(),
+                author.options.as_bytes(),
+            ]);
             for (name, source) in &author.runtimes {
                 parts.extend([name.as_bytes(), source.as_bytes()]);
             }
@@ -118,7 +122,13 @@ impl Pipeline<'_> {
             .map(|binding| self.binding_values(&pyc, binding, subject.optimize))
             .collect::<Result<_, _>>()?;
         let mut order: Vec<usize> = (0..edits.list.len()).collect();
-        order.sort_by_key(|index| (edits.list[*index].declaration, edits.list[*index].author, *index));
+        order.sort_by_key(|index| {
+            (
+                edits.list[*index].declaration,
+                edits.list[*index].author,
+                *index,
+            )
+        });
         let mut interner = Interner::default();
         let mut edited: Vec<ObjectId> = Vec::new();
         let mut next = 0;
@@ -129,7 +139,8 @@ impl Pipeline<'_> {
             }
             let mine = &order[first..next];
             let is_module = declaration.kind == Kind::Module;
-            if mine.is_empty() && !(is_module && !top.is_empty()) {
+            let binds = is_module && !top.is_empty();
+            if mine.is_empty() && !binds {
                 continue;
             }
             let mut probes: Vec<Probe<'_>> = Vec::with_capacity(mine.len() + top.len());
@@ -141,7 +152,11 @@ impl Pipeline<'_> {
                         place: Place::Top,
                         template: &binding.template,
                         values,
-                        hidden: if binding.public { &hidden.none } else { &hidden.by_author[binding.author] },
+                        hidden: if binding.public {
+                            &hidden.none
+                        } else {
+                            &hidden.by_author[binding.author]
+                        },
                         binds: true,
                     });
                     sources.push(Source::Binding(binding));
@@ -159,14 +174,26 @@ impl Pipeline<'_> {
                 });
                 sources.push(Source::Edit(edit.author, edit.site));
             }
-            self.edit(&mut pyc, declarations, declaration, &probes, &sources, &mut interner, subject)?;
+            self.edit(
+                &mut pyc,
+                declarations,
+                declaration,
+                &probes,
+                &sources,
+                &mut interner,
+                subject,
+            )?;
             edited.push(declaration.code);
         }
         let functions = edited.len();
         let mut bytes = pyc.to_bytes();
         judge(&pyc, &bytes, &edited)?;
         self.provenance(original).append(&mut bytes);
-        Ok(Instrumented { bytes, functions, edits: edits.list.len() + edits.bindings.len() })
+        Ok(Instrumented {
+            bytes,
+            functions,
+            edits: edits.list.len() + edits.bindings.len(),
+        })
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -180,24 +207,45 @@ impl Pipeline<'_> {
         interner: &mut Interner,
         subject: Subject<'_>,
     ) -> Result<(), Error> {
-        let code = pyc.objects.code(declaration.code).expect("declarations are code objects").clone();
-        let in_function = |error| Error::Function { qualname: declaration.qualname.clone().into_owned(), error };
+        let code = pyc
+            .objects
+            .code(declaration.code)
+            .expect("declarations are code objects")
+            .clone();
+        let in_function = |error| Error::Function {
+            qualname: declaration.qualname.clone().into_owned(),
+            error,
+        };
         let body = body::decode(pyc.isa, &pyc.objects, &code).map_err(in_function)?;
         let class = match declaration.kind {
             Kind::Class => Some(declaration),
-            _ => declaration.class.map(|id| &declarations.list[id.0 as usize]),
+            _ => declaration
+                .class
+                .map(|id| &declarations.list[id.0 as usize]),
         };
         let class_name = class.map(|class| class.name.as_ref());
         let environment = Environment::new(pyc.isa, subject.optimize, code.flags, class_name);
         let compiler = self.snippets.within(pyc.isa, environment);
-        let file_path = pyc.objects.str(code.filename).map(|name| name.into_owned()).unwrap_or_default();
-        let enclosing = declaration.class.map(|id| declarations.list[id.0 as usize].name.as_ref());
+        let file_path = pyc
+            .objects
+            .str(code.filename)
+            .map(|name| name.into_owned())
+            .unwrap_or_default();
+        let enclosing = declaration
+            .class
+            .map(|id| declarations.list[id.0 as usize].name.as_ref());
         let constant = |name: &str, site_line: i32| match name {
             "method_name" => Value::Str(declaration.name.clone().into_owned()),
             "qualname" => Value::Str(declaration.qualname.clone().into_owned()),
             "class_name" => enclosing.map_or(Value::None, |name| Value::Str(name.to_owned())),
             "module_name" => Value::Str(subject.module_name.to_owned()),
-            "file_name" => Value::Str(file_path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned()),
+            "file_name" => Value::Str(
+                file_path
+                    .rsplit(['/', '\\'])
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
             "file_path" => Value::Str(file_path.clone()),
             "lineno" => Value::Int(declaration.first_line.into()),
             "end_lineno" => Value::Int(declaration.end_line.into()),
@@ -210,7 +258,10 @@ impl Pipeline<'_> {
             _ => Scope::Function,
         };
         let reads_arguments = probes.iter().any(|probe| {
-            probe.template.uses(|m| matches!(m, Meaning::Arg(_) | Meaning::Arguments)).is_some()
+            probe
+                .template
+                .uses(|m| matches!(m, Meaning::Arg(_) | Meaning::Arguments))
+                .is_some()
         });
         let host = Host {
             scope,
@@ -225,7 +276,13 @@ impl Pipeline<'_> {
             refusal => {
                 let (author, site) = sources[probe].describe();
                 let text = probes[probe].template.text().to_owned();
-                Error::Edit(Box::new(BadEdit { author, declaration: Some(declaration.id), site, text, refusal }))
+                Error::Edit(Box::new(BadEdit {
+                    author,
+                    declaration: Some(declaration.id),
+                    site,
+                    text,
+                    refusal,
+                }))
             }
         })?;
         let new = body::assemble(body, &code, &mut pyc.objects).map_err(in_function)?;
@@ -234,14 +291,18 @@ impl Pipeline<'_> {
     }
 
     fn hidden_names(&self, bindings: &[Binding]) -> Hidden {
-        let mut by_author: Vec<FxHashMap<String, String>> = vec![FxHashMap::default(); self.authors.len()];
+        let mut by_author: Vec<FxHashMap<String, String>> =
+            vec![FxHashMap::default(); self.authors.len()];
         for binding in bindings.iter().filter(|binding| !binding.public) {
             for name in &binding.names {
                 let global = format!("_equip.{}.{name}", self.authors[binding.author].name);
                 by_author[binding.author].insert(name.clone(), global);
             }
         }
-        Hidden { by_author, none: FxHashMap::default() }
+        Hidden {
+            by_author,
+            none: FxHashMap::default(),
+        }
     }
 
     /// The values of a binding: its own, and where it imports a runtime module, what that needs.
@@ -258,7 +319,12 @@ impl Pipeline<'_> {
                 .snippets
                 .runtime(pyc.isa, optimize, name, source, &author.options)
                 .map_err(|refusal| Error::Interpreter(refusal.to_string()))?;
-            let parts = [author.name.as_bytes(), author.version.as_bytes(), author.options.as_bytes(), source.as_bytes()];
+            let parts = [
+                author.name.as_bytes(),
+                author.version.as_bytes(),
+                author.options.as_bytes(),
+                source.as_bytes(),
+            ];
             let key = format!("_equip.{name}.{}", &hash(&parts)[..16]);
             values.extend([
                 ("key".to_owned(), Value::Str(key)),
@@ -291,11 +357,20 @@ impl Source<'_> {
 
 /// Whether code below a code object deletes variables of enclosing functions.
 fn nested_deletes(pyc: &PycFile<'_>, code: ObjectId) -> bool {
-    let Some(deletes) = pyc.isa.number(Opcode::DELETE_DEREF) else { return false };
+    let Some(deletes) = pyc.isa.number(Opcode::DELETE_DEREF) else {
+        return false;
+    };
     let mut todo: Vec<ObjectId> = vec![code];
     while let Some(id) = todo.pop() {
-        let Some(code) = pyc.objects.code(id) else { continue };
-        if code.bytecode(&pyc.objects).iter().step_by(2).any(|byte| *byte == deletes) {
+        let Some(code) = pyc.objects.code(id) else {
+            continue;
+        };
+        if code
+            .bytecode(&pyc.objects)
+            .iter()
+            .step_by(2)
+            .any(|byte| *byte == deletes)
+        {
             return true;
         }
         todo.extend(code.consts(&pyc.objects));
@@ -314,8 +389,12 @@ fn judge(pyc: &PycFile<'_>, bytes: &[u8], edited: &[ObjectId]) -> Result<(), Err
     let edited: rustc_hash::FxHashSet<_> = edited.iter().copied().collect();
     let places = pyc.code_objects();
     let again = written.code_objects();
-    let judged: Vec<_> =
-        places.iter().zip(&again).filter(|(id, _)| edited.contains(id)).map(|(_, again)| *again).collect();
+    let judged: Vec<_> = places
+        .iter()
+        .zip(&again)
+        .filter(|(id, _)| edited.contains(id))
+        .map(|(_, again)| *again)
+        .collect();
     match verify::verify(&written, &judged).into_iter().next() {
         Some(complaint) => Err(Error::Unsound(complaint)),
         None => Ok(()),
@@ -327,13 +406,19 @@ fn judge(pyc: &PycFile<'_>, bytes: &[u8], edited: &[ObjectId]) -> Result<(), Err
 pub fn is_entry_script(pyc: &PycFile<'_>, source: Option<&Path>) -> bool {
     let module = pyc.module();
     let names = module.names(&pyc.objects).iter();
-    let tests_name = names.clone().any(|id| pyc.objects.str_bytes(*id) == Some(b"__name__"));
+    let tests_name = names
+        .clone()
+        .any(|id| pyc.objects.str_bytes(*id) == Some(b"__name__"));
     let mut consts = module.consts(&pyc.objects).iter();
     let main = consts.any(|id| pyc.objects.str_bytes(*id) == Some(b"__main__"));
-    let stem = source.and_then(Path::file_stem).map(|stem| stem.to_string_lossy());
+    let stem = source
+        .and_then(Path::file_stem)
+        .map(|stem| stem.to_string_lossy());
     let is_main_module = stem.as_deref() == Some("__main__");
     let importable = stem.is_none_or(|stem| {
-        !stem.is_empty() && stem.chars().all(|c| c.is_alphanumeric() || c == '_') && !stem.starts_with(|c: char| c.is_numeric())
+        !stem.is_empty()
+            && stem.chars().all(|c| c.is_alphanumeric() || c == '_')
+            && !stem.starts_with(|c: char| c.is_numeric())
     });
     !is_main_module && (tests_name && main || !importable)
 }

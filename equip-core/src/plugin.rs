@@ -1,18 +1,20 @@
 //! Shared libraries as visitors: found, checked before any call into them, loaded, asked. The only
 //! file of the library that knows the stable ABI; all of its `unsafe` is in the loader.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::OsStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use abi_stable::abi_stability::abi_checking::check_layout_compatibility;
+use abi_stable::StableAbi;
+use abi_stable::abi_stability::abi_checking::{
+    CheckingGlobals, check_layout_compatibility_with_globals,
+};
 use abi_stable::library::{AbiHeaderRef, LibHeader};
 use abi_stable::std_types::{RResult, RSlice, RStr, RString, RVec};
-use abi_stable::StableAbi;
 use equip_plugin_api::abi::{
-    self, Import, ImportedName, Info, Instr, Parameter, PluginModuleRef, RawEdits, RawError, RawNamed,
-    RawPluginBox, RawSite, RawView, RawVisitorBox, interest,
+    self, Import, ImportedName, Info, Instr, Parameter, PluginModuleRef, RawEdits, RawEditsMut,
+    RawError, RawNamed, RawPluginBox, RawSite, RawView, RawViewRef, RawVisitorBox, interest,
 };
 use equip_plugin_api::edit::{Site, Value};
 
@@ -40,7 +42,9 @@ pub enum LoadError {
         why: String,
     },
     /// It can be opened, but is something else.
-    #[error("{path}: not an equip plugin: it does not export {symbol} (see export_plugin! in equip-plugin-api)")]
+    #[error(
+        "{path}: not an equip plugin: it does not export {symbol} (see export_plugin! in equip-plugin-api)"
+    )]
     NoPlugin {
         /// The library.
         path: PathBuf,
@@ -59,7 +63,11 @@ pub enum LoadError {
         built: (u32, u32),
     },
     /// The same version, but types of another shape.
-    #[error("{path}: its types are not those of this equip, though both say API {}.{}: rebuild it ({summary})", abi::API_MAJOR, abi::API_MINOR)]
+    #[error(
+        "{path}: its types are not those of this equip, though both say API {}.{}: rebuild it ({summary})",
+        abi::API_MAJOR,
+        abi::API_MINOR
+    )]
     Layout {
         /// The library.
         path: PathBuf,
@@ -82,7 +90,7 @@ impl LoadError {
 
 /// What happened inside a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("plugin {plugin}: {}", self.reason())]
+#[error("plugin {plugin}: {}{}", .during.as_deref().map_or(String::new(), |name| format!("{name}: ")), self.reason())]
 pub struct PluginError {
     /// The plugin.
     pub plugin: String,
@@ -90,20 +98,22 @@ pub struct PluginError {
     pub kind: Failure,
     /// The message.
     pub message: String,
-    /// The function that was visited.
+    /// What was asked of it: `configure`, `start`, `visit_method`, `finish` and so on.
+    pub hook: &'static str,
+    /// Qualname of what was visited.
     pub during: Option<String>,
 }
 
 /// Kinds of failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Its options.
-    Options,
+    /// Its options; the path of the wrong one, as `a.b[0]`, empty where it is all of them.
+    Options(String),
     /// It panicked, at that file and line.
     Panic(String),
     /// It returned an error.
     Plugin,
-    /// The host refused what it asked for.
+    /// The host refused what it asked for, or could not tell what it asked.
     Host,
 }
 
@@ -111,20 +121,27 @@ impl PluginError {
     /// The message, without the name of the plugin.
     pub fn reason(&self) -> String {
         match &self.kind {
-            Failure::Options => format!("option {}", self.message),
-            Failure::Panic(at) => format!("panicked at {at}: {}", self.message),
+            Failure::Options(path) if path.is_empty() => format!("options: {}", self.message),
+            Failure::Options(_) => format!("option {}", self.message),
+            Failure::Panic(at) => format!("panicked in {} at {at}: {}", self.hook, self.message),
             _ => self.message.clone(),
         }
     }
 
-    fn new(plugin: &str, error: RawError, during: Option<String>) -> Self {
+    fn new(plugin: &str, error: RawError, hook: &'static str, during: Option<&str>) -> Self {
         let kind = match error.code {
-            abi::code::OPTIONS => Failure::Options,
+            abi::code::OPTIONS => Failure::Options(error.at.into_string()),
             abi::code::PANIC => Failure::Panic(error.at.into_string()),
             abi::code::HOST => Failure::Host,
             _ => Failure::Plugin,
         };
-        PluginError { plugin: plugin.to_owned(), kind, message: error.message.into_string(), during }
+        PluginError {
+            plugin: plugin.to_owned(),
+            kind,
+            message: error.message.into_string(),
+            hook,
+            during: during.map(str::to_owned),
+        }
     }
 }
 
@@ -140,14 +157,26 @@ impl Loader {
     /// user's data folder.
     pub fn from_environment() -> Loader {
         let mut directories: Vec<PathBuf> = std::env::var_os("EQUIP_PLUGIN_PATH")
-            .map(|path| std::env::split_paths(&path).filter(|p| p.is_absolute()).collect())
+            .map(|path| {
+                std::env::split_paths(&path)
+                    .filter(|p| p.is_absolute())
+                    .collect()
+            })
             .unwrap_or_default();
-        let exe = std::env::current_exe().and_then(|exe| exe.canonicalize()).ok();
+        let exe = std::env::current_exe()
+            .and_then(|exe| exe.canonicalize())
+            .ok();
         if let Some(folder) = exe.as_deref().and_then(Path::parent) {
             let above = folder.parent().unwrap_or(folder);
-            directories.extend([folder.to_owned(), folder.join("deps"), above.join("lib/equip/plugins")]);
+            directories.extend([
+                folder.to_owned(),
+                folder.join("deps"),
+                above.join("lib/equip/plugins"),
+            ]);
         }
-        let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let data = std::env::var_os("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute());
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
         directories.extend(data.or_else(home).map(|data| data.join("equip/plugins")));
         Loader { directories }
@@ -159,26 +188,29 @@ impl Loader {
     /// # Errors
     /// [`LoadError::NotFound`] with every path that was tried.
     pub fn find(&self, name: &str, folder: &Path) -> Result<PathBuf, LoadError> {
-        let suffix = std::env::consts::DLL_SUFFIX;
         let mut tried = Vec::new();
         if Path::new(name).components().count() > 1 || name.contains('/') {
             tried.push(folder.join(name));
         } else {
-            let file = match name.strip_suffix(suffix) {
-                Some(_) => {
-                    tried.push(folder.join(name));
-                    name.to_owned()
-                }
-                None => format!("{}{}{suffix}", std::env::consts::DLL_PREFIX, name.replace('-', "_")),
-            };
+            let file = file_name(name);
+            if file == name {
+                tried.push(folder.join(name));
+            }
             tried.extend(self.directories.iter().map(|dir| dir.join(&file)));
         }
         let found = tried.iter().find(|path| path.exists());
         match found.and_then(|path| path.canonicalize().ok()) {
             Some(path) => Ok(path),
             None => {
-                let tried = tried.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
-                Err(LoadError::NotFound { name: name.to_owned(), tried })
+                let tried = tried
+                    .iter()
+                    .map(|p| p.display().to_string())
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                Err(LoadError::NotFound {
+                    name: name.to_owned(),
+                    tried,
+                })
             }
         }
     }
@@ -189,7 +221,10 @@ impl Loader {
     /// [`LoadError`]; nothing of the library was called unless it is a plugin of this API.
     pub fn load(&self, path: &Path) -> Result<Library, LoadError> {
         if path.is_dir() {
-            return Err(LoadError::Open { path: path.to_owned(), why: "it is a folder".to_owned() });
+            return Err(LoadError::Open {
+                path: path.to_owned(),
+                why: "it is a folder".to_owned(),
+            });
         }
         open(path)
     }
@@ -217,7 +252,10 @@ pub struct Library {
 }
 
 fn text_of(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
@@ -228,7 +266,10 @@ fn open(path: &Path) -> Result<Library, LoadError> {
     // loading it runs it is documented.
     let library = unsafe { libloading::Library::new(path) }.map_err(|error| {
         let source = std::error::Error::source(&error).map(ToString::to_string);
-        LoadError::Open { path: owned(), why: source.unwrap_or_else(|| error.to_string()) }
+        LoadError::Open {
+            path: owned(),
+            why: source.unwrap_or_else(|| error.to_string()),
+        }
     })?;
     // Objects of the plugin point into it, so it must never be closed.
     let library: &'static libloading::Library = Box::leak(Box::new(library));
@@ -236,34 +277,53 @@ fn open(path: &Path) -> Result<Library, LoadError> {
     // its start are compared before anything behind them is read.
     let info: &'static Info = unsafe {
         let symbol = library.get::<*const [u8; 16]>("EQUIP_PLUGIN_INFO");
-        let symbol = symbol.map_err(|_| LoadError::NoPlugin { path: owned(), symbol: "EQUIP_PLUGIN_INFO" })?;
+        let symbol = symbol.map_err(|_| LoadError::NoPlugin {
+            path: owned(),
+            symbol: "EQUIP_PLUGIN_INFO",
+        })?;
         let magic: *const [u8; 16] = *symbol;
         if magic.is_null() || *magic != abi::MAGIC {
-            return Err(LoadError::NoPlugin { path: owned(), symbol: "EQUIP_PLUGIN_INFO" });
+            return Err(LoadError::NoPlugin {
+                path: owned(),
+                symbol: "EQUIP_PLUGIN_INFO",
+            });
         }
         &*magic.cast::<Info>()
     };
     let built = (info.api_major, info.api_minor);
     // From 1.0 on minor versions grow compatibly; before, each is its own.
     if built.0 != abi::API_MAJOR || abi::API_MAJOR == 0 && built.1 != abi::API_MINOR {
-        return Err(LoadError::Version { path: owned(), built });
+        return Err(LoadError::Version {
+            path: owned(),
+            built,
+        });
     }
     // SAFETY: a library of this API version exports a LibHeader by that name; `upgrade` checks the
     // stable-ABI crate's own version and self tests before it is used as one.
     let header: &'static LibHeader = unsafe {
         let symbol = library.get::<*const ()>("EQUIP_PLUGIN");
-        let symbol = symbol.map_err(|_| LoadError::NoPlugin { path: owned(), symbol: "EQUIP_PLUGIN" })?;
+        let symbol = symbol.map_err(|_| LoadError::NoPlugin {
+            path: owned(),
+            symbol: "EQUIP_PLUGIN",
+        })?;
         let header = std::mem::transmute::<*const (), AbiHeaderRef>(*symbol);
-        header.upgrade().map_err(|error| layout_error(path, &error.to_string()))?
+        header
+            .upgrade()
+            .map_err(|error| layout_error(path, &error.to_string()))?
     };
     let ours = <PluginModuleRef as StableAbi>::LAYOUT;
     let Some(theirs) = header.layout() else {
         return Err(layout_error(path, "it carries no layout"));
     };
     // One way round the plugin may be newer, the other way round older: types grow at their ends.
-    let newer = check_layout_compatibility(ours, theirs);
-    if let Err(error) = newer
-        && check_layout_compatibility(theirs, ours).is_err()
+    // Each check starts afresh: the process-wide state of the plain function remembers an older plugin
+    // and then refuses those that are as new as the host. Plugins share no objects with each other.
+    let fits = |interface, implementation| {
+        let fresh = CheckingGlobals::new();
+        check_layout_compatibility_with_globals(interface, implementation, &fresh)
+    };
+    if let Err(error) = fits(ours, theirs)
+        && fits(theirs, ours).is_err()
     {
         return Err(layout_error(path, &error.to_string()));
     }
@@ -283,7 +343,10 @@ fn open(path: &Path) -> Result<Library, LoadError> {
         unwinds: description.unwinds,
         interests: description.interests,
         runtimes: runtimes
-            .map(|runtime| Runtime { name: runtime.name.into(), source: runtime.source.into() })
+            .map(|runtime| Runtime {
+                name: runtime.name.into(),
+                source: runtime.source.into(),
+            })
             .collect(),
         module,
     })
@@ -291,10 +354,21 @@ fn open(path: &Path) -> Result<Library, LoadError> {
 
 /// The checker's text runs to thousands of lines; what differs is behind its `Error:`.
 fn layout_error(path: &Path, detail: &str) -> LoadError {
-    let lines = detail.lines().map(str::trim).skip_while(|line| !line.starts_with("Error:"));
+    let lines = detail
+        .lines()
+        .map(str::trim)
+        .skip_while(|line| !line.starts_with("Error:"));
     let summary: Vec<_> = lines.filter(|line| !line.is_empty()).take(5).collect();
-    let summary = if summary.is_empty() { detail.lines().next().unwrap_or_default().to_owned() } else { summary.join(" ") };
-    LoadError::Layout { path: path.to_owned(), summary, detail: detail.to_owned() }
+    let summary = if summary.is_empty() {
+        detail.lines().next().unwrap_or_default().to_owned()
+    } else {
+        summary.join(" ")
+    };
+    LoadError::Layout {
+        path: path.to_owned(),
+        summary,
+        detail: detail.to_owned(),
+    }
 }
 
 impl Library {
@@ -310,7 +384,8 @@ impl Library {
             runtimes: self.runtimes.clone(),
             options: options.to_owned(),
             interests: self.interests,
-            plugin: plugin.map_err(|error| PluginError::new(&self.name, error, None))?,
+            plugin: plugin
+                .map_err(|error| PluginError::new(&self.name, error, "configure", None))?,
         })
     }
 }
@@ -345,8 +420,12 @@ impl Plugin {
     /// The plugin panics while it is cloned.
     pub fn start(&self) -> Result<Visitor<'_>, PluginError> {
         let visitor = self.plugin.start().into_result();
-        let visitor = visitor.map_err(|error| PluginError::new(&self.name, error, None))?;
-        Ok(Visitor { plugin: self, visitor })
+        let visitor =
+            visitor.map_err(|error| PluginError::new(&self.name, error, "start", None))?;
+        Ok(Visitor {
+            plugin: self,
+            visitor,
+        })
     }
 }
 
@@ -356,7 +435,13 @@ pub trait EditSink {
     ///
     /// # Errors
     /// A message for the plugin.
-    fn edit(&mut self, decl: DeclId, site: Site, code: &str, values: Vec<(String, Value)>) -> Result<(), String>;
+    fn edit(
+        &mut self,
+        decl: DeclId,
+        site: Site,
+        code: &str,
+        values: Vec<(String, Value)>,
+    ) -> Result<(), String>;
     /// An import at the top of the module.
     ///
     /// # Errors
@@ -383,83 +468,147 @@ impl Visitor<'_> {
     ///
     /// # Errors
     /// The first failure; the visitor is not called again after that.
-    pub fn visit_module(mut self, host: &HostModule<'_>, sink: &mut dyn EditSink) -> Result<String, PluginError> {
+    pub fn visit_module(
+        mut self,
+        host: &HostModule<'_>,
+        sink: &mut dyn EditSink,
+    ) -> Result<String, PluginError> {
         let interests = self.plugin.interests;
         for declaration in &host.declarations.list {
-            let bit = match declaration.kind {
-                Kind::Module => interest::MODULE,
-                Kind::Class => interest::CLASS,
-                Kind::Function | Kind::Lambda => interest::METHOD,
-                Kind::Comprehension if interests & interest::COMPREHENSIONS != 0 => interest::METHOD,
-                Kind::Comprehension => 0,
+            let (bit, hook) = match declaration.kind {
+                Kind::Module => (interest::MODULE, "visit_module"),
+                Kind::Class => (interest::CLASS, "visit_class"),
+                Kind::Function | Kind::Lambda => (interest::METHOD, "visit_method"),
+                Kind::Comprehension if interests & interest::COMPREHENSIONS != 0 => {
+                    (interest::METHOD, "visit_method")
+                }
+                Kind::Comprehension => (0, ""),
                 Kind::Annotation => continue,
             };
-            for what in [bit, interest::BYTECODE] {
+            for (what, hook) in [(bit, hook), (interest::BYTECODE, "visit_instruction")] {
                 if interests & what != 0 {
-                    let view = View::new(host, declaration);
-                    let mut edits = Taken { declaration: declaration.id, sink };
-                    let result = self.visitor.visit(what, abi::lend_view(&view), abi::lend_edits(&mut edits));
-                    result.into_result().map_err(|error| {
-                        let during = declaration.qualname.clone().into_owned();
-                        PluginError::new(&self.plugin.name, error, Some(during))
+                    self.ask(host, declaration, sink, hook, |visitor, view, edits| {
+                        visitor.visit(what, view, edits)
                     })?;
                 }
             }
         }
         let module = host.declarations.module();
-        let view = View::new(host, module);
-        let mut edits = Taken { declaration: module.id, sink };
-        let result = self.visitor.finish(abi::lend_view(&view), abi::lend_edits(&mut edits)).into_result();
-        result
-            .map(RString::into_string)
-            .map_err(|error| PluginError::new(&self.plugin.name, error, Some("finish".to_owned())))
+        let text = self.ask(host, module, sink, "finish", |visitor, view, edits| {
+            visitor.finish(view, edits)
+        })?;
+        Ok(text.into_string())
+    }
+
+    /// Lends the plugin a view and a place for edits, for one call.
+    fn ask<T>(
+        &mut self,
+        host: &HostModule<'_>,
+        declaration: &Declaration<'_>,
+        sink: &mut dyn EditSink,
+        hook: &'static str,
+        call: impl FnOnce(&mut RawVisitorBox, RawViewRef<'_>, RawEditsMut<'_>) -> RResult<T, RawError>,
+    ) -> Result<T, PluginError> {
+        let view = View::new(host, declaration);
+        let mut edits = Taken {
+            declaration: declaration.id,
+            sink: RefCell::new(sink),
+            failed: Cell::new(false),
+        };
+        let (lent, taking) = (abi::lend_view(&view), abi::lend_edits(&mut edits));
+        let result = call(&mut self.visitor, lent, taking).into_result();
+        // What equip could not do counts, even if the plugin went on.
+        let failure = view
+            .failure
+            .take()
+            .or_else(|| edits.failed.get().then(|| FAILED.to_owned()));
+        let result = match failure {
+            Some(message) => Err(refused(message)),
+            None => result,
+        };
+        let during = (hook != "finish").then_some(declaration.qualname.as_ref());
+        result.map_err(|error| PluginError::new(&self.plugin.name, error, hook, during))
+    }
+}
+
+/// What a plugin is told when equip panics on its behalf.
+const FAILED: &str = "equip itself failed on what the plugin asked for; please report it";
+
+fn refused(message: String) -> RawError {
+    RawError {
+        code: abi::code::HOST,
+        message: message.into(),
+        at: RString::new(),
     }
 }
 
 struct Taken<'s> {
     declaration: DeclId,
-    sink: &'s mut dyn EditSink,
+    /// A message may come while an edit is being taken.
+    sink: RefCell<&'s mut dyn EditSink>,
+    failed: Cell<bool>,
 }
 
 impl Taken<'_> {
     /// A panic of the host would end the process at the boundary, like one of the plugin.
-    fn take(&mut self, run: impl FnOnce(&mut Self) -> Result<(), String>) -> RResult<(), RawError> {
-        let result = catch_unwind(AssertUnwindSafe(|| run(self)));
-        match result.unwrap_or_else(|_| Err("equip itself failed on this edit".to_owned())) {
-            Ok(()) => RResult::ROk(()),
-            Err(message) => {
-                RResult::RErr(RawError { code: abi::code::HOST, message: message.into(), at: RString::new() })
-            }
-        }
+    fn take(
+        &self,
+        run: impl FnOnce(&mut dyn EditSink) -> Result<(), String>,
+    ) -> RResult<(), RawError> {
+        let result = catch_unwind(AssertUnwindSafe(|| run(&mut **self.sink.borrow_mut())));
+        let result = result.unwrap_or_else(|_| {
+            self.failed.set(true);
+            Err(FAILED.to_owned())
+        });
+        result.map_err(refused).into()
     }
 }
 
 fn values(named: RSlice<'_, RawNamed<'_>>) -> Result<Vec<(String, Value)>, String> {
     let value = |named: &RawNamed<'_>| match named.value.value() {
         Some(value) => Ok((named.name.to_string(), value)),
-        None => Err(format!("the value of {{{}}} is of a kind that this host does not know", named.name)),
+        None => Err(format!(
+            "the value of {{{}}} is of a kind that this host does not know",
+            named.name
+        )),
     };
     named.iter().map(value).collect()
 }
 
 impl RawEdits for Taken<'_> {
-    fn edit(&mut self, site: RawSite, code: RStr<'_>, named: RSlice<'_, RawNamed<'_>>) -> RResult<(), RawError> {
-        self.take(|taken| {
-            let site = site.site().ok_or("this equip is older than the plugin: it does not know the site")?;
-            taken.sink.edit(taken.declaration, site, code.as_str(), values(named)?)
+    fn edit(
+        &mut self,
+        site: RawSite,
+        code: RStr<'_>,
+        named: RSlice<'_, RawNamed<'_>>,
+    ) -> RResult<(), RawError> {
+        let declaration = self.declaration;
+        self.take(|sink| {
+            let site = site
+                .site()
+                .ok_or("this equip is older than the plugin: it does not know the site")?;
+            sink.edit(declaration, site, code.as_str(), values(named)?)
         })
     }
 
     fn import(&mut self, statement: RStr<'_>, public: bool) -> RResult<(), RawError> {
-        self.take(|taken| taken.sink.import(statement.as_str(), public))
+        self.take(|sink| sink.import(statement.as_str(), public))
     }
 
-    fn bind(&mut self, name: RStr<'_>, code: RStr<'_>, named: RSlice<'_, RawNamed<'_>>) -> RResult<(), RawError> {
-        self.take(|taken| taken.sink.bind(name.as_str(), code.as_str(), values(named)?))
+    fn bind(
+        &mut self,
+        name: RStr<'_>,
+        code: RStr<'_>,
+        named: RSlice<'_, RawNamed<'_>>,
+    ) -> RResult<(), RawError> {
+        self.take(|sink| sink.bind(name.as_str(), code.as_str(), values(named)?))
     }
 
     fn log(&self, level: u32, message: RStr<'_>) {
-        tracing::debug!(target: "plugin", level, "{message}");
+        let _ = self.take(|sink| {
+            sink.log(level, message.as_str());
+            Ok(())
+        });
     }
 }
 
@@ -469,14 +618,33 @@ pub struct HostModule<'a> {
     name: &'a str,
     file_path: String,
     keys: OnceCell<Vec<String>>,
+    facts: Vec<Facts>,
     pyc: &'a PycFile<'a>,
+}
+
+/// What is worked out about a declaration once, for all plugins that ask.
+#[derive(Clone, Default)]
+struct Facts {
+    lines: OnceCell<Vec<u32>>,
+    instructions: OnceCell<Result<Vec<Instr>, String>>,
 }
 
 impl<'a> HostModule<'a> {
     /// Prepares a module; facts are computed when a plugin asks.
     pub fn new(pyc: &'a PycFile<'a>, declarations: &'a Declarations<'a>, name: &'a str) -> Self {
-        let file_path = pyc.objects.str(pyc.module().filename).unwrap_or_default().into_owned();
-        HostModule { declarations, name, file_path, keys: OnceCell::new(), pyc }
+        let file_path = pyc
+            .objects
+            .str(pyc.module().filename)
+            .unwrap_or_default()
+            .into_owned();
+        HostModule {
+            declarations,
+            name,
+            file_path,
+            keys: OnceCell::new(),
+            facts: vec![Facts::default(); declarations.list.len()],
+            pyc,
+        }
     }
 }
 
@@ -485,8 +653,8 @@ struct View<'v> {
     declaration: &'v Declaration<'v>,
     parameters: OnceCell<Vec<Parameter<'v>>>,
     imports: OnceCell<Vec<Import<'v>>>,
-    lines: OnceCell<Vec<u32>>,
-    instructions: OnceCell<Vec<Instr>>,
+    /// Why a question could not be answered.
+    failure: RefCell<Option<String>>,
 }
 
 impl<'v> View<'v> {
@@ -496,15 +664,31 @@ impl<'v> View<'v> {
             declaration,
             parameters: OnceCell::new(),
             imports: OnceCell::new(),
-            lines: OnceCell::new(),
-            instructions: OnceCell::new(),
+            failure: RefCell::new(None),
         }
+    }
+
+    fn facts(&self) -> &'v Facts {
+        &self.host.facts[self.declaration.id.0 as usize]
+    }
+
+    /// An answer; nothing if there is none, which then fails the visit. A panic of the host would end
+    /// the process at the boundary.
+    fn answer<T: Default>(&self, answer: impl FnOnce() -> Result<T, String>) -> T {
+        let result = catch_unwind(AssertUnwindSafe(answer));
+        let result = result.unwrap_or_else(|_| Err(FAILED.to_owned()));
+        result.unwrap_or_else(|message| {
+            self.failure.borrow_mut().get_or_insert(message);
+            T::default()
+        })
     }
 }
 
-fn instructions(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Vec<Instr> {
-    let Some(code) = pyc.objects.code(declaration.code) else { return Vec::new() };
-    let Ok(body) = body::decode(pyc.isa, &pyc.objects, code) else { return Vec::new() };
+fn instructions(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Vec<Instr>, String> {
+    let Some(code) = pyc.objects.code(declaration.code) else {
+        return Ok(Vec::new());
+    };
+    let body = body::decode(pyc.isa, &pyc.objects, code).map_err(|error| error.to_string())?;
     let all = body.instrs.iter().enumerate().map(|(index, instr)| {
         let arg = match instr.arg {
             Arg::None => 0,
@@ -512,9 +696,26 @@ fn instructions(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Vec<Instr> 
             Arg::Locals(one, other) => one << 4 | other,
             Arg::Jump(label) => body.at(label) as u32,
         };
-        Instr::new(instr.opcode.0, arg, instr.location.line.max(0) as u32, index as u32)
+        Instr::new(
+            instr.opcode.0,
+            arg,
+            instr.location.line.max(0) as u32,
+            index as u32,
+        )
     });
-    all.collect()
+    Ok(all.collect())
+}
+
+fn lines(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Vec<u32> {
+    let Some(code) = pyc.objects.code(declaration.code) else {
+        return Vec::new();
+    };
+    let table = pyc.objects.bytes(code.linetable).unwrap_or_default();
+    let all = body::lines_of(table, code.firstlineno).filter(|line| *line > 0);
+    let mut all: Vec<u32> = all.map(|line| line as u32).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 impl RawView for View<'_> {
@@ -563,8 +764,11 @@ impl RawView for View<'_> {
     }
 
     fn key(&self) -> RStr<'_> {
-        let keys = self.host.keys.get_or_init(|| self.host.declarations.keys());
-        keys[self.declaration.id.0 as usize].as_str().into()
+        let key = self.answer(|| {
+            let keys = self.host.keys.get_or_init(|| self.host.declarations.keys());
+            Ok(keys[self.declaration.id.0 as usize].as_str())
+        });
+        key.into()
     }
 
     fn module_name(&self) -> RStr<'_> {
@@ -576,33 +780,48 @@ impl RawView for View<'_> {
     }
 
     fn class_name(&self) -> RStr<'_> {
-        let class = self.declaration.class.map(|id| self.host.declarations.list[id.0 as usize].name.as_ref());
+        let class = self
+            .declaration
+            .class
+            .map(|id| self.host.declarations.list[id.0 as usize].name.as_ref());
         class.unwrap_or_default().into()
     }
 
     fn parameters(&self) -> RSlice<'_, Parameter<'_>> {
         let parameters = self.parameters.get_or_init(|| {
-            let all = self.declaration.parameters.iter().map(|parameter| Parameter {
-                name: parameter.name.as_ref().into(),
-                kind: match parameter.kind {
-                    ParameterKind::PositionalOnly => 0,
-                    ParameterKind::Positional => 1,
-                    ParameterKind::VarPositional => 2,
-                    ParameterKind::KeywordOnly => 3,
-                    ParameterKind::VarKeyword => 4,
-                },
-            });
+            let all = self
+                .declaration
+                .parameters
+                .iter()
+                .map(|parameter| Parameter {
+                    name: parameter.name.as_ref().into(),
+                    kind: match parameter.kind {
+                        ParameterKind::PositionalOnly => 0,
+                        ParameterKind::Positional => 1,
+                        ParameterKind::VarPositional => 2,
+                        ParameterKind::KeywordOnly => 3,
+                        ParameterKind::VarKeyword => 4,
+                    },
+                });
             all.collect()
         });
         parameters.as_slice().into()
     }
 
     fn bases(&self) -> RVec<RStr<'_>> {
-        self.declaration.bases.iter().map(|base| base.as_str().into()).collect()
+        self.declaration
+            .bases
+            .iter()
+            .map(|base| base.as_str().into())
+            .collect()
     }
 
     fn decorators(&self) -> RVec<RStr<'_>> {
-        self.declaration.decorators.iter().map(|name| name.as_str().into()).collect()
+        self.declaration
+            .decorators
+            .iter()
+            .map(|name| name.as_str().into())
+            .collect()
     }
 
     fn imports(&self) -> RSlice<'_, Import<'_>> {
@@ -628,21 +847,22 @@ impl RawView for View<'_> {
     }
 
     fn lines(&self) -> RSlice<'_, u32> {
-        let lines = self.lines.get_or_init(|| {
-            let Some(code) = self.host.pyc.objects.code(self.declaration.code) else { return Vec::new() };
-            let table = self.host.pyc.objects.bytes(code.linetable).unwrap_or_default();
-            let all = body::lines_of(table, code.firstlineno).filter(|line| *line > 0);
-            let mut all: Vec<u32> = all.map(|line| line as u32).collect();
-            all.sort_unstable();
-            all.dedup();
-            all
+        let all = self.answer(|| {
+            let cell = &self.facts().lines;
+            Ok(cell
+                .get_or_init(|| lines(self.host.pyc, self.declaration))
+                .as_slice())
         });
-        lines.as_slice().into()
+        all.into()
     }
 
     fn instructions(&self) -> RSlice<'_, Instr> {
-        let all = self.instructions.get_or_init(|| instructions(self.host.pyc, self.declaration));
-        all.as_slice().into()
+        let all = self.answer(|| {
+            let cell = &self.facts().instructions;
+            let all = cell.get_or_init(|| instructions(self.host.pyc, self.declaration));
+            all.as_deref().map_err(Clone::clone)
+        });
+        all.into()
     }
 }
 
@@ -650,5 +870,9 @@ impl RawView for View<'_> {
 pub fn file_name(name: &str) -> String {
     let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let plain = Path::new(name).extension() == Some(OsStr::new(suffix.trim_start_matches('.')));
-    if plain { name.to_owned() } else { format!("{prefix}{}{suffix}", name.replace('-', "_")) }
+    if plain {
+        name.to_owned()
+    } else {
+        format!("{prefix}{}{suffix}", name.replace('-', "_"))
+    }
 }

@@ -78,7 +78,10 @@ pub fn find(targets: &[PathBuf], search: &Search) -> Result<Program, Error> {
     let mut program = Program::default();
     let mut sources = Vec::new();
     for target in targets {
-        let io = |source| Error::Io { path: target.clone(), source };
+        let io = |source| Error::Io {
+            path: target.clone(),
+            source,
+        };
         let path = std::path::absolute(target).map_err(io)?;
         let meta = std::fs::metadata(&path).map_err(io)?;
         let extension = path.extension().and_then(OsStr::to_str);
@@ -86,7 +89,11 @@ pub fn find(targets: &[PathBuf], search: &Search) -> Result<Program, Error> {
             _ if meta.is_dir() => walk(&path, &mut program, &mut sources),
             Some("py" | "pyw") => sources.push(path),
             Some("pyc") => program.modules.push(from_pyc(path)),
-            _ => return Err(Error::NoTarget { path: target.clone() }),
+            _ => {
+                return Err(Error::NoTarget {
+                    path: target.clone(),
+                });
+            }
         }
     }
     sources.sort();
@@ -102,27 +109,44 @@ pub fn find(targets: &[PathBuf], search: &Search) -> Result<Program, Error> {
     Ok(program)
 }
 
+/// Files, and what could not be read with why.
+pub type Touched = (Vec<PathBuf>, Vec<(PathBuf, String)>);
+
 /// Every pyc below targets that equip has touched, of whatever Python: instrumented, or with an
 /// original kept beside it; and what could not be read.
 ///
 /// # Errors
 /// A target that is missing.
-pub fn touched(targets: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<(PathBuf, String)>), Error> {
+pub fn touched(targets: &[PathBuf]) -> Result<Touched, Error> {
     let (mut found, mut unreadable) = (BTreeSet::new(), Vec::new());
     for target in targets {
-        let path = std::path::absolute(target).map_err(|source| Error::Io { path: target.clone(), source })?;
-        let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_owned();
+        let path = std::path::absolute(target).map_err(|source| Error::Io {
+            path: target.clone(),
+            source,
+        })?;
+        let stem = path
+            .file_stem()
+            .and_then(OsStr::to_str)
+            .unwrap_or_default()
+            .to_owned();
         let (root, prefix) = match path.extension().and_then(OsStr::to_str) {
             _ if path.is_dir() => (path.clone(), None),
             Some("py") => (path.with_file_name("__pycache__"), Some(format!("{stem}."))),
-            _ => (path.parent().unwrap_or(&path).to_owned(), Some(format!("{stem}."))),
+            _ => (
+                path.parent().unwrap_or(&path).to_owned(),
+                Some(format!("{stem}.")),
+            ),
         };
         for entry in walkdir::WalkDir::new(&root).sort_by_file_name() {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) if error.depth() == 0 => {
-                    let source = std::io::Error::new(std::io::ErrorKind::NotFound, error.to_string());
-                    return Err(Error::Io { path: target.clone(), source });
+                    let source =
+                        std::io::Error::new(std::io::ErrorKind::NotFound, error.to_string());
+                    return Err(Error::Io {
+                        path: target.clone(),
+                        source,
+                    });
                 }
                 Err(error) => {
                     unreadable.push((error.path().unwrap_or(&root).to_owned(), error.to_string()));
@@ -130,14 +154,20 @@ pub fn touched(targets: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<(PathBuf, Strin
                 }
             };
             let name = entry.file_name().to_string_lossy();
-            if prefix.as_ref().is_some_and(|prefix| !name.starts_with(prefix.as_str())) {
+            if prefix
+                .as_ref()
+                .is_some_and(|prefix| !name.starts_with(prefix.as_str()))
+            {
                 continue;
             }
-            let kept = name.strip_suffix(ORIGINAL).or_else(|| name.strip_suffix(MADE));
+            let kept = name
+                .strip_suffix(ORIGINAL)
+                .or_else(|| name.strip_suffix(MADE));
             if let Some(pyc) = kept {
                 found.insert(entry.path().with_file_name(pyc));
             } else if name.ends_with(".pyc")
-                && std::fs::read(entry.path()).is_ok_and(|bytes| crate::provenance::Provenance::read(&bytes).is_some())
+                && std::fs::read(entry.path())
+                    .is_ok_and(|bytes| crate::provenance::Provenance::read(&bytes).is_some())
             {
                 found.insert(entry.into_path());
             }
@@ -148,28 +178,38 @@ pub fn touched(targets: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<(PathBuf, Strin
 
 fn walk(root: &Path, program: &mut Program, sources: &mut Vec<PathBuf>) {
     let visible = |entry: &walkdir::DirEntry| {
-        entry.depth() == 0 || !(entry.file_type().is_dir() && entry.file_name().as_encoded_bytes().starts_with(b"."))
+        entry.depth() == 0
+            || !(entry.file_type().is_dir()
+                && entry.file_name().as_encoded_bytes().starts_with(b"."))
     };
-    let entries = walkdir::WalkDir::new(root).sort_by_file_name().into_iter().filter_entry(visible);
+    let entries = walkdir::WalkDir::new(root)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(visible);
     for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
                 let path = error.path().unwrap_or(root).to_owned();
-                let why = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+                let why = error
+                    .io_error()
+                    .map_or_else(|| error.to_string(), ToString::to_string);
                 program.unreadable.push((path, why));
                 continue;
             }
         };
         let name = entry.file_name().to_string_lossy();
-        let in_cache = entry.path().parent().and_then(Path::file_name) == Some(OsStr::new("__pycache__"));
+        let in_cache =
+            entry.path().parent().and_then(Path::file_name) == Some(OsStr::new("__pycache__"));
         if name.contains(STAGED) {
             program.leftovers.push(entry.into_path());
         } else if !in_cache && !entry.file_type().is_dir() {
             let path = entry.into_path();
             match path.extension().and_then(OsStr::to_str) {
                 Some("py") => sources.push(path),
-                Some("pyc") if !path.with_extension("py").exists() => program.modules.push(from_pyc(path)),
+                Some("pyc") if !path.with_extension("py").exists() => {
+                    program.modules.push(from_pyc(path))
+                }
                 _ => {}
             }
         }
@@ -178,31 +218,56 @@ fn walk(root: &Path, program: &mut Program, sources: &mut Vec<PathBuf>) {
 
 /// A pyc that was named, or that has no source.
 fn from_pyc(pyc: PathBuf) -> Module {
-    let name = pyc.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = pyc
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let optimize = match &name {
         name if name.ends_with(".opt-1.pyc") => 1,
         name if name.ends_with(".opt-2.pyc") => 2,
         _ => 0,
     };
     let stem = name.split('.').next().unwrap_or_default();
-    let in_cache = pyc.parent().filter(|dir| dir.file_name() == Some(OsStr::new("__pycache__")));
-    let source = in_cache.and_then(Path::parent).map(|dir| dir.join(format!("{stem}.py")));
-    Module { source: source.filter(|source| source.is_file()), pyc, optimize, isa: None }
+    let in_cache = pyc
+        .parent()
+        .filter(|dir| dir.file_name() == Some(OsStr::new("__pycache__")));
+    let source = in_cache
+        .and_then(Path::parent)
+        .map(|dir| dir.join(format!("{stem}.py")));
+    Module {
+        source: source.filter(|source| source.is_file()),
+        pyc,
+        optimize,
+        isa: None,
+    }
 }
 
 /// Where Python keeps the bytecode of a source.
 fn cached(source: &Path, isa: &Isa, optimize: u8) -> PathBuf {
     let stem = source.file_stem().unwrap_or_default().to_string_lossy();
-    let level = if optimize == 0 { String::new() } else { format!(".opt-{optimize}") };
+    let level = if optimize == 0 {
+        String::new()
+    } else {
+        format!(".opt-{optimize}")
+    };
     let name = format!("{stem}.{}{level}.pyc", isa.cache_tag);
-    source.parent().unwrap_or(Path::new("")).join("__pycache__").join(name)
+    source
+        .parent()
+        .unwrap_or(Path::new(""))
+        .join("__pycache__")
+        .join(name)
 }
 
 fn from_source(source: PathBuf, isa: &'static Isa, modules: &mut Vec<Module>) {
     for optimize in 0..3 {
         let pyc = cached(&source, isa, optimize);
         if optimize == 0 || pyc.exists() {
-            modules.push(Module { pyc, source: Some(source.clone()), optimize, isa: Some(isa) });
+            modules.push(Module {
+                pyc,
+                source: Some(source.clone()),
+                optimize,
+                isa: Some(isa),
+            });
         }
     }
 }
@@ -215,17 +280,32 @@ fn choose(sources: &[PathBuf], search: &Search, target: &Path) -> Result<&'stati
     }
     let mut found = BTreeSet::new();
     for source in sources {
-        found.extend(isa::ALL.iter().filter(|isa| cached(source, isa, 0).exists()).map(|isa| isa.version));
+        found.extend(
+            isa::ALL
+                .iter()
+                .filter(|isa| cached(source, isa, 0).exists())
+                .map(|isa| isa.version),
+        );
     }
     let default = search.default_interpreter();
     match found.len() {
         0 => Ok(default?.isa),
-        1 => Ok(found.first().and_then(|version| Isa::by_version(*version)).expect("it is one of ALL")),
+        1 => Ok(found
+            .first()
+            .and_then(|version| Isa::by_version(*version))
+            .expect("it is one of ALL")),
         _ => match default {
             Ok(default) if found.contains(&default.isa.version) => Ok(default.isa),
             _ => {
-                let found = found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                Err(Error::Ambiguous { path: target.to_owned(), found })
+                let found = found
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                Err(Error::Ambiguous {
+                    path: target.to_owned(),
+                    found,
+                })
             }
         },
     }
@@ -233,7 +313,9 @@ fn choose(sources: &[PathBuf], search: &Search, target: &Path) -> Result<&'stati
 
 /// Whether bytecode fits its source, as Python's import decides.
 pub fn is_fresh(header: &[u8], source: &Path) -> bool {
-    let Ok((isa, validation)) = pyc::parse_header(header) else { return false };
+    let Ok((isa, validation)) = pyc::parse_header(header) else {
+        return false;
+    };
     match validation {
         Validation::UncheckedHash(_) => true,
         Validation::CheckedHash(hash) => {
@@ -253,13 +335,24 @@ pub fn module_name(module: &Module) -> String {
     let file = module.source.as_deref().unwrap_or(&module.pyc);
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let stem = stem.split('.').next().unwrap_or_default().to_owned();
-    let mut parts = if stem == "__init__" { Vec::new() } else { vec![stem] };
+    let mut parts = if stem == "__init__" {
+        Vec::new()
+    } else {
+        vec![stem]
+    };
     let mut dir = file.parent();
     if dir.and_then(Path::file_name) == Some(OsStr::new("__pycache__")) {
         dir = dir.and_then(Path::parent);
     }
-    while let Some(here) = dir.filter(|d| d.join("__init__.py").is_file() || d.join("__init__.pyc").is_file()) {
-        parts.push(here.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    while let Some(here) =
+        dir.filter(|d| d.join("__init__.py").is_file() || d.join("__init__.pyc").is_file())
+    {
+        parts.push(
+            here.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+        );
         dir = here.parent();
     }
     parts.reverse();

@@ -39,7 +39,9 @@ impl Provenance {
         let (rest, len) = rest.split_at_checked(rest.len().checked_sub(4)?)?;
         let len = u32::from_le_bytes(len.try_into().ok()?) as usize;
         let record = rest.get(rest.len().checked_sub(len)?..)?;
-        serde_json::from_slice(record).ok().filter(|record: &Provenance| record.format == 1)
+        serde_json::from_slice(record)
+            .ok()
+            .filter(|record: &Provenance| record.format == 1)
     }
 
     /// Appends the record.

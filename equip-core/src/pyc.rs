@@ -51,8 +51,10 @@ fn unknown_magic(magic: u32) -> String {
     if magic >> 16 != 0x0A0D {
         return format!("not a pyc: it starts with {magic:#010x}");
     }
-    let known: Vec<_> =
-        crate::isa::ALL.iter().map(|isa| format!("{} ({})", isa.version, isa.magic)).collect();
+    let known: Vec<_> = crate::isa::ALL
+        .iter()
+        .map(|isa| format!("{} ({})", isa.version, isa.magic))
+        .collect();
     let guess = match number {
         3390..=3399 => " (CPython 3.7)".to_owned(),
         3400..=3419 => " (CPython 3.8)".to_owned(),
@@ -61,7 +63,10 @@ fn unknown_magic(magic: u32) -> String {
         3450..=3999 => format!(" (a CPython 3.{} of another stage)", (number - 2900) / 50),
         _ => String::new(),
     };
-    format!("unsupported magic number {number}{guess}; supported: {}", known.join(", "))
+    format!(
+        "unsupported magic number {number}{guess}; supported: {}",
+        known.join(", ")
+    )
 }
 
 /// One parsed file. Everything is borrowed from its bytes until it is replaced.
@@ -116,7 +121,13 @@ impl<'a> PycFile<'a> {
         if objects.code(root).is_none() {
             return Err(Error::NoCode);
         }
-        Ok(PycFile { isa, validation, objects, root, trailer: &data[end..] })
+        Ok(PycFile {
+            isa,
+            validation,
+            objects,
+            root,
+            trailer: &data[end..],
+        })
     }
 
     /// The file's bytes without its trailer; for an unchanged file, what was parsed.
@@ -138,7 +149,9 @@ impl<'a> PycFile<'a> {
 
     /// The module's code object.
     pub fn module(&self) -> &CodeObject {
-        self.objects.code(self.root).expect("parse checked the type")
+        self.objects
+            .code(self.root)
+            .expect("parse checked the type")
     }
 
     /// Every code object of the file, each once, a parent before its children.

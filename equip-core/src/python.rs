@@ -17,7 +17,9 @@ pub(crate) static HELPER: &str = include_str!("helper.py");
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// None of that version, or none with that magic number.
-    #[error("no interpreter for CPython {version} (magic number {magic}) found; name one with --python. Tried: {tried}")]
+    #[error(
+        "no interpreter for CPython {version} (magic number {magic}) found; name one with --python. Tried: {tried}"
+    )]
     NotFound {
         /// The version.
         version: Version,
@@ -35,7 +37,9 @@ pub enum Error {
         why: String,
     },
     /// Its version is not supported.
-    #[error("{path}: CPython {found} (magic number {magic}) is not supported; supported: 3.11 to 3.15")]
+    #[error(
+        "{path}: CPython {found} (magic number {magic}) is not supported; supported: 3.11 to 3.15"
+    )]
     Unsupported {
         /// Its path.
         path: PathBuf,
@@ -104,7 +108,10 @@ impl Interpreter {
     pub fn probe(path: &Path) -> Result<Interpreter, Error> {
         let program = "import sys, _imp, importlib.util as u\n\
                        print(sys.implementation.name, '%d.%d' % sys.version_info[:2], int.from_bytes(u.MAGIC_NUMBER[:2], 'little'))";
-        let unusable = |why: String| Error::Unusable { path: path.to_owned(), why };
+        let unusable = |why: String| Error::Unusable {
+            path: path.to_owned(),
+            why,
+        };
         let output = Command::new(path)
             .args(["-I", "-S", "-c", program])
             .stdin(Stdio::null())
@@ -115,15 +122,30 @@ impl Interpreter {
         let words: Vec<_> = text.split_whitespace().collect();
         let [name, version, magic] = words[..] else {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            return Err(unusable(stderr.lines().last().unwrap_or("it printed no version").to_owned()));
+            return Err(unusable(
+                stderr
+                    .lines()
+                    .last()
+                    .unwrap_or("it printed no version")
+                    .to_owned(),
+            ));
         };
         if name != "cpython" {
             return Err(unusable(format!("it is {name}, not CPython")));
         }
-        let magic = magic.parse().map_err(|_| unusable("it printed no magic number".to_owned()))?;
+        let magic = magic
+            .parse()
+            .map_err(|_| unusable("it printed no magic number".to_owned()))?;
         match Isa::by_magic(magic) {
-            Some(isa) => Ok(Interpreter { path: path.to_owned(), isa }),
-            None => Err(Error::Unsupported { path: path.to_owned(), found: version.to_owned(), magic }),
+            Some(isa) => Ok(Interpreter {
+                path: path.to_owned(),
+                isa,
+            }),
+            None => Err(Error::Unsupported {
+                path: path.to_owned(),
+                found: version.to_owned(),
+                magic,
+            }),
         }
     }
 }
@@ -145,10 +167,15 @@ impl Search {
     /// From the environment; `named` is what the user says. A name without a separator is looked
     /// for on `PATH`.
     pub fn from_environment(named: Option<&Path>) -> Search {
-        let path: Vec<PathBuf> =
-            std::env::var_os("PATH").map(|p| std::env::split_paths(&p).collect()).unwrap_or_default();
+        let path: Vec<PathBuf> = std::env::var_os("PATH")
+            .map(|p| std::env::split_paths(&p).collect())
+            .unwrap_or_default();
         let named = named.map(|name| match name.components().count() {
-            1 => path.iter().map(|dir| dir.join(name)).find(|p| p.is_file()).unwrap_or(name.to_owned()),
+            1 => path
+                .iter()
+                .map(|dir| dir.join(name))
+                .find(|p| p.is_file())
+                .unwrap_or(name.to_owned()),
             _ => name.to_owned(),
         });
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".pyenv"));
@@ -156,7 +183,9 @@ impl Search {
             named,
             virtual_env: std::env::var_os("VIRTUAL_ENV").map(PathBuf::from),
             path,
-            pyenv: std::env::var_os("PYENV_ROOT").map(PathBuf::from).or_else(home),
+            pyenv: std::env::var_os("PYENV_ROOT")
+                .map(PathBuf::from)
+                .or_else(home),
         }
     }
 
@@ -173,7 +202,10 @@ impl Search {
                 .flatten()
                 .flatten()
                 .map(|entry| entry.path())
-                .filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&prefix)))
+                .filter(|path| {
+                    path.file_name()
+                        .is_some_and(|n| n.to_string_lossy().starts_with(&prefix))
+                })
                 .collect();
             versions.sort();
             found.extend(versions.into_iter().rev().map(|dir| dir.join("bin/python")));
@@ -192,14 +224,28 @@ impl Search {
         for candidate in self.candidates(isa.version) {
             match Interpreter::probe(&candidate) {
                 Ok(interpreter) if interpreter.isa.magic == isa.magic => return Ok(interpreter),
-                Ok(other) => tried.push(format!("{} (is {})", candidate.display(), other.isa.version)),
-                Err(Error::Unsupported { path, found, .. }) => tried.push(format!("{} (is {found})", path.display())),
+                Ok(other) => tried.push(format!(
+                    "{} (is {})",
+                    candidate.display(),
+                    other.isa.version
+                )),
+                Err(Error::Unsupported { path, found, .. }) => {
+                    tried.push(format!("{} (is {found})", path.display()))
+                }
                 Err(error) => tried.push(error.to_string()),
             }
         }
         let name = format!("python{}", isa.version);
-        let tried = if tried.is_empty() { format!("$VIRTUAL_ENV, {name} on PATH, pyenv") } else { tried.join(", ") };
-        Err(Error::NotFound { version: isa.version, magic: isa.magic, tried })
+        let tried = if tried.is_empty() {
+            format!("$VIRTUAL_ENV, {name} on PATH, pyenv")
+        } else {
+            tried.join(", ")
+        };
+        Err(Error::NotFound {
+            version: isa.version,
+            magic: isa.magic,
+            tried,
+        })
     }
 
     /// The interpreter that the user would start: `--python`, `$VIRTUAL_ENV`, `python3` on `PATH`.
@@ -211,12 +257,19 @@ impl Search {
             return Interpreter::probe(named);
         }
         let env = self.virtual_env.iter().map(|env| env.join("bin/python"));
-        let path = self.path.iter().flat_map(|dir| [dir.join("python3"), dir.join("python")]);
+        let path = self
+            .path
+            .iter()
+            .flat_map(|dir| [dir.join("python3"), dir.join("python")]);
         match env.chain(path).find(|path| path.is_file()) {
             Some(path) => Interpreter::probe(&path),
             None => {
-                let why = "neither $VIRTUAL_ENV nor PATH has one; name one with --python".to_owned();
-                Err(Error::Unusable { path: "python3".into(), why })
+                let why =
+                    "neither $VIRTUAL_ENV nor PATH has one; name one with --python".to_owned();
+                Err(Error::Unusable {
+                    path: "python3".into(),
+                    why,
+                })
             }
         }
     }
@@ -241,7 +294,10 @@ impl Helper {
     /// It does not start.
     pub fn start(interpreter: Interpreter) -> Result<Helper, Error> {
         let path = interpreter.path.clone();
-        let failed = |why: String| Error::Helper { path: path.clone(), why };
+        let failed = |why: String| Error::Helper {
+            path: path.clone(),
+            why,
+        };
         let mut child = Command::new(&interpreter.path)
             .args(["-I", "-S", "-B", "-c", HELPER])
             .stdin(Stdio::piped())
@@ -252,18 +308,40 @@ impl Helper {
             .map_err(|error| failed(error.to_string()))?;
         let input = child.stdin.take().expect("piped");
         let output = BufReader::new(child.stdout.take().expect("piped"));
-        Ok(Helper { interpreter, process: Mutex::new(Process { child, input, output }) })
+        Ok(Helper {
+            interpreter,
+            process: Mutex::new(Process {
+                child,
+                input,
+                output,
+            }),
+        })
     }
 
-    fn ask(&self, request: &serde_json::Value) -> Result<BTreeMap<String, serde_json::Value>, Error> {
-        let failed = |why: String| Error::Helper { path: self.interpreter.path.clone(), why };
+    fn ask(
+        &self,
+        request: &serde_json::Value,
+    ) -> Result<BTreeMap<String, serde_json::Value>, Error> {
+        let failed = |why: String| Error::Helper {
+            path: self.interpreter.path.clone(),
+            why,
+        };
         // A poisoned lock means a panic between question and answer: the next answer would be wrong.
-        let mut process = self.process.lock().map_err(|_| failed("it was interrupted".to_owned()))?;
+        let mut process = self
+            .process
+            .lock()
+            .map_err(|_| failed("it was interrupted".to_owned()))?;
         let mut line = request.to_string();
         line.push('\n');
-        process.input.write_all(line.as_bytes()).map_err(|error| failed(error.to_string()))?;
+        process
+            .input
+            .write_all(line.as_bytes())
+            .map_err(|error| failed(error.to_string()))?;
         let mut answer = String::new();
-        process.output.read_line(&mut answer).map_err(|error| failed(error.to_string()))?;
+        process
+            .output
+            .read_line(&mut answer)
+            .map_err(|error| failed(error.to_string()))?;
         serde_json::from_str(&answer).map_err(|_| failed("it ended without an answer".to_owned()))
     }
 
@@ -274,12 +352,18 @@ impl Helper {
         };
         let mut answer = self.ask(request)?;
         if let Some(error) = answer.remove("error") {
-            return serde_json::from_value(error).map(Answer::Error).map_err(|_| failed());
+            return serde_json::from_value(error)
+                .map(Answer::Error)
+                .map_err(|_| failed());
         }
         if let Some(names) = answer.remove("textual") {
-            return serde_json::from_value(names).map(Answer::Textual).map_err(|_| failed());
+            return serde_json::from_value(names)
+                .map(Answer::Textual)
+                .map_err(|_| failed());
         }
-        let globals = answer.remove("globals").unwrap_or(serde_json::Value::Array(Vec::new()));
+        let globals = answer
+            .remove("globals")
+            .unwrap_or(serde_json::Value::Array(Vec::new()));
         let globals = serde_json::from_value(globals).map_err(|_| failed())?;
         match answer.remove(field) {
             Some(serde_json::Value::String(hex)) => Ok(Answer::Code { hex, globals }),
@@ -339,7 +423,12 @@ impl Helper {
     ) -> Result<Result<Vec<u8>, CompileError>, Error> {
         let Some(name) = path.to_str() else {
             let message = "the path is not valid Unicode".to_owned();
-            return Ok(Err(CompileError { message, line: 1, column: 0, end_column: 0 }));
+            return Ok(Err(CompileError {
+                message,
+                line: 1,
+                column: 0,
+                end_column: 0,
+            }));
         };
         let request = serde_json::json!({
             "op": "source", "path": name, "filename": name, "optimize": optimize,
@@ -367,7 +456,10 @@ impl Helper {
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        let process = self.process.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let process = self
+            .process
+            .get_mut()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         // It only ever computes, so there is nothing to lose.
         let _ = process.child.kill();
         let _ = process.child.wait();
@@ -376,7 +468,10 @@ impl Drop for Helper {
 
 fn unhex(text: &str) -> Vec<u8> {
     let digit = |c: u8| (c as char).to_digit(16).unwrap_or(0) as u8;
-    text.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+    text.as_bytes()
+        .chunks_exact(2)
+        .map(|pair| digit(pair[0]) << 4 | digit(pair[1]))
+        .collect()
 }
 
 /// The helper processes of one run: at most one for each version, started when first needed.
@@ -389,7 +484,10 @@ pub struct Helpers {
 impl Helpers {
     /// Looks for interpreters there.
     pub fn new(search: Search) -> Self {
-        Helpers { search, started: Mutex::default() }
+        Helpers {
+            search,
+            started: Mutex::default(),
+        }
     }
 
     /// Where interpreters are looked for.
@@ -402,7 +500,10 @@ impl Helpers {
     /// # Errors
     /// No interpreter, or it does not start.
     pub fn get(&self, isa: &'static Isa) -> Result<std::sync::Arc<Helper>, Error> {
-        let mut started = self.started.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut started = self
+            .started
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some((_, helper)) = started.iter().find(|(magic, _)| *magic == isa.magic) {
             return Ok(helper.clone());
         }

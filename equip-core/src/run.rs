@@ -20,7 +20,7 @@ use crate::provenance::Provenance;
 use crate::pyc::PycFile;
 use crate::python::Helpers;
 use crate::rewrite::Refusal;
-use crate::store::{self, Original, Staged};
+use crate::store::{self, Change, Original};
 
 /// What a run is asked to do.
 pub struct Options {
@@ -80,7 +80,15 @@ impl Problem {
     fn file(file: &Path, message: impl ToString) -> Self {
         let (function, plugin, site, snippet) = (None, None, None, None);
         let message = message.to_string();
-        Problem { severity: Severity::File, file: file.to_owned(), function, plugin, site, message, snippet }
+        Problem {
+            severity: Severity::File,
+            file: file.to_owned(),
+            function,
+            plugin,
+            site,
+            message,
+            snippet,
+        }
     }
 }
 
@@ -97,15 +105,26 @@ impl fmt::Display for Problem {
             write!(f, ": {site}")?;
         }
         write!(f, ": {}", self.message)?;
-        let Some(Excerpt { text, offset, len }) = &self.snippet else { return Ok(()) };
+        let Some(Excerpt { text, offset, len }) = &self.snippet else {
+            return Ok(());
+        };
         let offset = (*offset).min(text.len());
         let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
         let number = text[..offset].matches('\n').count() + 1;
         let line = text[start..].lines().next().unwrap_or_default();
         let column = text[start..offset].chars().count();
         let rest = line.chars().count().saturating_sub(column).max(1);
-        let width = text.get(offset..offset + len).map_or(*len, |part| part.chars().count()).clamp(1, rest);
-        write!(f, "\n  snippet, line {number}, column {}:\n    {line}\n    {}{}", column + 1, " ".repeat(column), "^".repeat(width))
+        let width = text
+            .get(offset..offset + len)
+            .map_or(*len, |part| part.chars().count())
+            .clamp(1, rest);
+        write!(
+            f,
+            "\n  snippet, line {number}, column {}:\n    {line}\n    {}{}",
+            column + 1,
+            " ".repeat(column),
+            "^".repeat(width)
+        )
     }
 }
 
@@ -165,12 +184,19 @@ pub struct Report {
 impl Report {
     /// The exit status: that of the worst problem.
     pub fn exit_status(&self) -> u8 {
-        self.problems.iter().map(|problem| problem.severity as u8).max().unwrap_or(0)
+        self.problems
+            .iter()
+            .map(|problem| problem.severity as u8)
+            .max()
+            .unwrap_or(0)
     }
 
     /// How many files were instrumented.
     pub fn instrumented(&self) -> usize {
-        self.files.iter().filter(|file| matches!(file.status, Status::Instrumented { .. })).count()
+        self.files
+            .iter()
+            .filter(|file| matches!(file.status, Status::Instrumented { .. }))
+            .count()
     }
 }
 
@@ -180,7 +206,11 @@ pub fn author(plugin: &Plugin) -> Author {
         name: plugin.name.clone(),
         version: plugin.version.clone(),
         options: plugin.options.clone(),
-        runtimes: plugin.runtimes.iter().map(|r| (r.name.clone(), r.source.clone())).collect(),
+        runtimes: plugin
+            .runtimes
+            .iter()
+            .map(|r| (r.name.clone(), r.source.clone()))
+            .collect(),
     }
 }
 
@@ -195,7 +225,7 @@ struct Run<'r> {
 
 struct Done {
     report: FileReport,
-    staged: Option<Staged>,
+    staged: Option<Change>,
     problems: Vec<Problem>,
 }
 
@@ -209,10 +239,19 @@ pub fn run(
 ) -> Report {
     let authors: Vec<_> = plugins.iter().map(author).collect();
     let snippets = Snippets::new(helpers.clone(), options.cache.clone());
-    let pipeline = Pipeline { authors: &authors, snippets: &snippets };
+    let pipeline = Pipeline {
+        authors: &authors,
+        snippets: &snippets,
+    };
     let hash = pipeline.hash();
-    let run =
-        Run { pipeline, plugins, helpers: &helpers, templates: Templates::default(), options, hash };
+    let run = Run {
+        pipeline,
+        plugins,
+        helpers: &helpers,
+        templates: Templates::default(),
+        options,
+        hash,
+    };
     for leftover in &program.leftovers {
         store::remove_leftover(leftover);
     }
@@ -227,12 +266,17 @@ pub fn run(
         });
         results.collect()
     };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.jobs).build();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.jobs)
+        .build();
     let done = match pool {
         Ok(pool) => pool.install(work),
         Err(_) => work(),
     };
-    let unreadable = program.unreadable.iter().map(|(path, why)| Problem::file(path, why));
+    let unreadable = program
+        .unreadable
+        .iter()
+        .map(|(path, why)| Problem::file(path, why));
     let mut problems: Vec<Problem> = unreadable.collect();
     let (mut files, mut staged) = (Vec::with_capacity(total), Vec::new());
     for mut one in done {
@@ -241,7 +285,9 @@ pub fn run(
         files.push(one.report);
     }
     merge_equal(&mut problems);
-    let hopeless = problems.iter().any(|problem| problem.severity == Severity::Edit);
+    let hopeless = problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Edit);
     let written = !hopeless && !options.dry_run;
     if written {
         for (index, staged) in staged {
@@ -280,7 +326,9 @@ fn merge_equal(problems: &mut Vec<Problem>) {
     }
     problems.extend(merged.into_iter().map(|(mut problem, more)| {
         if more > 0 {
-            problem.message.push_str(&format!(" (and at {more} more sites)"));
+            problem
+                .message
+                .push_str(&format!(" (and at {more} more sites)"));
         }
         problem
     }));
@@ -295,7 +343,11 @@ impl Run<'_> {
             compiled: false,
             notes: Vec::new(),
         };
-        let mut done = Done { report, staged: None, problems: Vec::new() };
+        let mut done = Done {
+            report,
+            staged: None,
+            problems: Vec::new(),
+        };
         if let Err(problems) = self.try_module(module, &mut done) {
             done.problems.extend(problems);
         }
@@ -330,19 +382,27 @@ impl Run<'_> {
         };
         if edits.is_empty() {
             done.report.status = Status::NoEdits;
-            // What another pipeline had made of it goes; so does what is out of date.
+            // What another pipeline had made of it goes.
             if original == Original::Kept && !self.options.dry_run {
-                done.staged = Some(stage(&plain)?);
+                done.staged = Some(Change::Restore(module.pyc.clone()));
             }
             return Ok(());
         }
-        let subject = Subject { module_name: &name, optimize: module.optimize };
-        let result = self.pipeline.apply(&plain, pyc, &declarations, &edits, subject);
+        let subject = Subject {
+            module_name: &name,
+            optimize: module.optimize,
+        };
+        let result = self
+            .pipeline
+            .apply(&plain, pyc, &declarations, &edits, subject);
         let result = result.map_err(|error| vec![self.problem(file, &declarations, error)])?;
         if !self.options.dry_run {
-            done.staged = Some(stage(&result.bytes)?);
+            done.staged = Some(Change::Replace(stage(&result.bytes)?));
         }
-        done.report.status = Status::Instrumented { functions: result.functions, edits: result.edits };
+        done.report.status = Status::Instrumented {
+            functions: result.functions,
+            edits: result.edits,
+        };
         Ok(())
     }
 
@@ -355,26 +415,38 @@ impl Run<'_> {
         };
         let Some(source) = module.source.as_deref() else {
             let bytes = current.ok_or("no such file")?;
-            return self.from_existing(module, bytes);
+            return self.existing(module, bytes);
         };
-        let fresh = current.filter(|bytes| !self.options.force_rebuild && program::is_fresh(bytes, source));
+        let fresh =
+            current.filter(|bytes| !self.options.force_rebuild && program::is_fresh(bytes, source));
         match fresh {
-            Some(bytes) => self.from_existing(module, bytes),
+            Some(bytes) => self.existing(module, bytes),
             None => {
-                let isa = module.isa.ok_or("it does not fit its source, and is not of the chosen Python")?;
+                let isa = module
+                    .isa
+                    .ok_or("it does not fit its source, and is not of the chosen Python")?;
                 let helper = self.helpers.get(isa).map_err(|error| error.to_string())?;
-                let compiled = helper.source(source, module.optimize).map_err(|error| error.to_string())?;
+                let compiled = helper
+                    .source(source, module.optimize)
+                    .map_err(|error| error.to_string())?;
                 match compiled {
                     Ok(bytes) => Ok(Some((bytes, Original::Made))),
-                    Err(error) => {
-                        Err(format!("line {}, column {}: {}", error.line, error.column + 1, error.message))
-                    }
+                    Err(error) => Err(format!(
+                        "line {}, column {}: {}",
+                        error.line,
+                        error.column + 1,
+                        error.message
+                    )),
                 }
             }
         }
     }
 
-    fn from_existing(&self, module: &Module, bytes: Vec<u8>) -> Result<Option<(Vec<u8>, Original)>, String> {
+    fn existing(
+        &self,
+        module: &Module,
+        bytes: Vec<u8>,
+    ) -> Result<Option<(Vec<u8>, Original)>, String> {
         let Some(record) = Provenance::read(&bytes) else {
             return Ok(Some((bytes, Original::InPlace)));
         };
@@ -412,7 +484,9 @@ impl Run<'_> {
                 author: (author, &self.pipeline.authors[author]),
                 bad: Vec::new(),
             };
-            let visited = plugin.start().and_then(|visitor| visitor.visit_module(&host, &mut sink));
+            let visited = plugin
+                .start()
+                .and_then(|visitor| visitor.visit_module(&host, &mut sink));
             let bad = std::mem::take(&mut sink.bad);
             match visited {
                 Ok(note) if note.is_empty() => {}
@@ -421,29 +495,54 @@ impl Run<'_> {
                 Err(_) if !bad.is_empty() => {}
                 Err(error) => problems.push(failed(error)),
             }
-            problems.extend(bad.into_iter().map(|bad| self.bad_edit(file, declarations, bad)));
+            problems.extend(
+                bad.into_iter()
+                    .map(|bad| self.bad_edit(file, declarations, bad)),
+            );
         }
-        if problems.is_empty() { Ok(edits) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(edits)
+        } else {
+            Err(problems)
+        }
     }
 
     fn problem(&self, file: &Path, declarations: &Declarations<'_>, error: Error) -> Problem {
         match error {
             Error::Edit(bad) => self.bad_edit(file, declarations, *bad),
-            Error::Function { ref qualname, ref error } => {
-                Problem { function: Some(qualname.clone()), ..Problem::file(file, error) }
-            }
+            Error::Function {
+                ref qualname,
+                ref error,
+            } => Problem {
+                function: Some(qualname.clone()),
+                ..Problem::file(file, error)
+            },
             Error::Unsound(complaint) => Problem {
                 severity: Severity::Unsound,
-                ..Problem::file(file, format!("{complaint}; the file stays as it was. This is a bug of equip, please report it"))
+                ..Problem::file(
+                    file,
+                    format!(
+                        "{complaint}; the file stays as it was. This is a bug of equip, please report it"
+                    ),
+                )
             },
             Error::Interpreter(message) => Problem::file(file, message),
         }
     }
 
     fn bad_edit(&self, file: &Path, declarations: &Declarations<'_>, bad: BadEdit) -> Problem {
-        let function = bad.declaration.map(|id| declarations.list[id.0 as usize].qualname.clone().into_owned());
+        let function = bad.declaration.map(|id| {
+            declarations.list[id.0 as usize]
+                .qualname
+                .clone()
+                .into_owned()
+        });
         let snippet = match bad.refusal {
-            Refusal::Snippet { offset, len, .. } => Some(Excerpt { text: bad.text, offset, len }),
+            Refusal::Snippet { offset, len, .. } => Some(Excerpt {
+                text: bad.text,
+                offset,
+                len,
+            }),
             _ => None,
         };
         Problem {
@@ -476,18 +575,30 @@ impl Sink<'_> {
 }
 
 impl EditSink for Sink<'_> {
-    fn edit(&mut self, decl: DeclId, site: Site, code: &str, values: Vec<(String, Value)>) -> Result<(), String> {
-        let result = self.edits.add(self.templates, self.author.0, decl, site, code, values);
+    fn edit(
+        &mut self,
+        decl: DeclId,
+        site: Site,
+        code: &str,
+        values: Vec<(String, Value)>,
+    ) -> Result<(), String> {
+        let result = self
+            .edits
+            .add(self.templates, self.author.0, decl, site, code, values);
         self.note(result)
     }
 
     fn import(&mut self, statement: &str, public: bool) -> Result<(), String> {
-        let result = self.edits.import(self.templates, self.author, statement, public);
+        let result = self
+            .edits
+            .import(self.templates, self.author, statement, public);
         self.note(result)
     }
 
     fn bind(&mut self, name: &str, code: &str, values: Vec<(String, Value)>) -> Result<(), String> {
-        let result = self.edits.bind(self.templates, self.author.0, name, code, values);
+        let result = self
+            .edits
+            .bind(self.templates, self.author.0, name, code, values);
         self.note(result)
     }
 

@@ -15,8 +15,15 @@ pub const RETURN_VALUE: &str = "__equip_return_value__";
 
 /// Placeholders with a constant value that the host knows at every site.
 pub const CONSTANTS: [&str; 9] = [
-    "method_name", "qualname", "class_name", "module_name", "file_name", "file_path", "lineno",
-    "end_lineno", "site_lineno",
+    "method_name",
+    "qualname",
+    "class_name",
+    "module_name",
+    "file_name",
+    "file_path",
+    "lineno",
+    "end_lineno",
+    "site_lineno",
 ];
 /// Largest n of `{argN}`.
 pub const MAX_ARG: u32 = 14;
@@ -116,11 +123,24 @@ pub struct Source {
 impl Source {
     /// The offset in the template of a line (from 1) and column (UTF-8 bytes, from 0) of the source.
     pub fn origin(&self, line: usize, column: usize) -> usize {
-        let start: usize = self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+        let start: usize = self
+            .text
+            .split_inclusive('\n')
+            .take(line.saturating_sub(1))
+            .map(str::len)
+            .sum();
         let offset = (start + column).min(self.text.len());
-        let at = self.map.partition_point(|(out, _)| *out <= offset).saturating_sub(1);
-        let Some((out, origin)) = self.map.get(at) else { return 0 };
-        let next = self.map.get(at + 1).map_or(usize::MAX, |(_, origin)| *origin);
+        let at = self
+            .map
+            .partition_point(|(out, _)| *out <= offset)
+            .saturating_sub(1);
+        let Some((out, origin)) = self.map.get(at) else {
+            return 0;
+        };
+        let next = self
+            .map
+            .get(at + 1)
+            .map_or(usize::MAX, |(_, origin)| *origin);
         (origin + (offset - out)).min(next.saturating_sub(1).max(*origin))
     }
 }
@@ -132,12 +152,23 @@ impl Template {
     /// The first problem: a stray brace, an unknown placeholder, one in a place where it cannot be.
     pub fn parse(text: &str, own: &[&str]) -> Result<Template, Problem> {
         if let Some(offset) = text.find(RESERVED) {
-            return Err(Problem { offset, message: format!("names that start with {RESERVED} are reserved") });
+            return Err(Problem {
+                offset,
+                message: format!("names that start with {RESERVED} are reserved"),
+            });
         }
-        let mut template =
-            Template { pieces: Vec::new(), ..Template::verbatim(text) };
+        let mut template = Template {
+            pieces: Vec::new(),
+            ..Template::verbatim(text)
+        };
         let chars = template.unformat(own)?;
-        Lexer { template: &mut template, chars: &chars, at: 0, depth: 0 }.run()?;
+        Lexer {
+            template: &mut template,
+            chars: &chars,
+            at: 0,
+            depth: 0,
+        }
+        .run()?;
         Ok(template)
     }
 
@@ -146,7 +177,13 @@ impl Template {
         let pieces = vec![Piece::Text(0, text.to_owned())];
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Template { id, text: text.to_owned(), fields: Vec::new(), literals: Vec::new(), pieces }
+        Template {
+            id,
+            text: text.to_owned(),
+            fields: Vec::new(),
+            literals: Vec::new(),
+            pieces,
+        }
     }
 
     /// A number that no other template of this process has; clones share it.
@@ -161,7 +198,10 @@ impl Template {
 
     /// Whether any placeholder has that meaning, and where.
     pub fn uses(&self, wanted: impl Fn(&Meaning) -> bool) -> Option<usize> {
-        self.fields.iter().find(|field| wanted(&field.meaning)).map(|field| field.offset)
+        self.fields
+            .iter()
+            .find(|field| wanted(&field.meaning))
+            .map(|field| field.offset)
     }
 
     /// Undoes `str.format`: doubled braces become one, placeholders become [`Ch::Field`].
@@ -177,17 +217,25 @@ impl Template {
                     out.push((Ch::Char(c), offset));
                 }
                 '}' => {
-                    let message = "single '}': a literal brace is doubled, as in str.format".to_owned();
+                    let message =
+                        "single '}': a literal brace is doubled, as in str.format".to_owned();
                     return Err(Problem { offset, message });
                 }
                 '{' => {
                     let rest = &text[offset + 1..];
                     let Some(end) = rest.find('}') else {
-                        let message = "'{' without '}': a literal brace is doubled, as in str.format".to_owned();
+                        let message =
+                            "'{' without '}': a literal brace is doubled, as in str.format"
+                                .to_owned();
                         return Err(Problem { offset, message });
                     };
-                    let meaning = meaning(&rest[..end], own).map_err(|message| Problem { offset, message })?;
-                    self.fields.push(Field { offset, meaning, glued: false });
+                    let meaning = meaning(&rest[..end], own)
+                        .map_err(|message| Problem { offset, message })?;
+                    self.fields.push(Field {
+                        offset,
+                        meaning,
+                        glued: false,
+                    });
                     out.push((Ch::Field(self.fields.len() - 1), offset));
                     while chars.next_if(|(at, _)| *at <= offset + 1 + end).is_some() {}
                 }
@@ -198,7 +246,9 @@ impl Template {
             if let Ch::Field(field) = out[at].0 {
                 let before = at.checked_sub(1).map(|at| out[at].0);
                 let after = out.get(at + 1).map(|(ch, _)| *ch);
-                let glues = |ch: Option<Ch>| ch.is_some_and(|ch| ch.is_ident() || matches!(ch, Ch::Field(_)));
+                let glues = |ch: Option<Ch>| {
+                    ch.is_some_and(|ch| ch.is_ident() || matches!(ch, Ch::Field(_)))
+                };
                 self.fields[field].glued = glues(before) || glues(after);
             }
         }
@@ -216,7 +266,10 @@ impl Template {
         textual: &BTreeSet<String>,
         value: &dyn Fn(&str) -> Value,
     ) -> Result<Source, Problem> {
-        let mut out = Source { text: String::new(), map: Vec::new() };
+        let mut out = Source {
+            text: String::new(),
+            map: Vec::new(),
+        };
         for piece in &self.pieces {
             match piece {
                 Piece::Text(offset, text) => {
@@ -237,14 +290,18 @@ impl Template {
                         }
                         _ if field.glued && matches!(piece, Piece::Code(_)) => {
                             let message = "a live placeholder cannot be part of a name".to_owned();
-                            return Err(Problem { offset: field.offset, message });
+                            return Err(Problem {
+                                offset: field.offset,
+                                message,
+                            });
                         }
                         Meaning::Arg(n) if (*n as usize) < arity => arg_name(*n),
                         Meaning::Arg(_) => "None".to_owned(),
                         Meaning::Arguments if arity == 0 => "None".to_owned(),
-                        Meaning::Arguments => {
-                            (0..arity as u32).map(arg_name).collect::<Vec<_>>().join(", ")
-                        }
+                        Meaning::Arguments => (0..arity as u32)
+                            .map(arg_name)
+                            .collect::<Vec<_>>()
+                            .join(", "),
                         Meaning::ReturnValue => RETURN_VALUE.to_owned(),
                     };
                     match piece {
@@ -270,7 +327,9 @@ impl Template {
 
     /// Whether the text of a constant is part of the source however it is compiled.
     pub fn is_glued(&self) -> bool {
-        self.fields.iter().any(|field| field.glued && matches!(field.meaning, Meaning::Constant(_)))
+        self.fields
+            .iter()
+            .any(|field| field.glued && matches!(field.meaning, Meaning::Constant(_)))
     }
 
     /// The value of a reserved name that stands for a constant, if it is one.
@@ -297,18 +356,28 @@ impl Template {
             };
             match part {
                 // A character of a bytes literal is one byte; a value is encoded.
-                Part::Text(_) if literal.bytes => bytes.extend(shown.chars().map(|c| c as u32 as u8)),
+                Part::Text(_) if literal.bytes => {
+                    bytes.extend(shown.chars().map(|c| c as u32 as u8))
+                }
                 _ if literal.bytes => bytes.extend(shown.bytes()),
                 _ => text.push_str(&shown),
             }
         }
-        if literal.bytes { Value::Bytes(bytes) } else { Value::Str(text) }
+        if literal.bytes {
+            Value::Bytes(bytes)
+        } else {
+            Value::Str(text)
+        }
     }
 }
 
 /// The parameter that a reserved name stands for.
 pub fn arg_of(reserved: &str) -> Option<u32> {
-    reserved.strip_prefix("__equip_arg_")?.strip_suffix("__")?.parse().ok()
+    reserved
+        .strip_prefix("__equip_arg_")?
+        .strip_suffix("__")?
+        .parse()
+        .ok()
 }
 
 fn arg_name(n: u32) -> String {
@@ -332,21 +401,34 @@ fn meaning(field: &str, own: &[&str]) -> Result<Meaning, String> {
         "return_value" => return Ok(Meaning::ReturnValue),
         _ => {}
     }
-    if let Some(n) = field.strip_prefix("arg").and_then(|n| n.parse::<u32>().ok()) {
+    if let Some(n) = field
+        .strip_prefix("arg")
+        .and_then(|n| n.parse::<u32>().ok())
+    {
         return match n <= MAX_ARG {
             true => Ok(Meaning::Arg(n)),
             false => Err(format!("{{arg{n}}}: the last one is {{arg{MAX_ARG}}}")),
         };
     }
     if field.contains(['!', ':']) {
-        return Err(format!("{{{field}}}: conversions and format specifications are not supported"));
+        return Err(format!(
+            "{{{field}}}: conversions and format specifications are not supported"
+        ));
     }
     let mut known: Vec<&str> = own.to_vec();
     known.extend(CONSTANTS);
     known.extend(["arg0", "arguments", "return_value"]);
-    let near = nearest(field, &known).map(|name| format!("; did you mean {{{name}}}?")).unwrap_or_default();
-    let known = known.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(" ");
-    Err(format!("unknown placeholder {{{field}}}{near} (known: {known}; a literal brace is doubled)"))
+    let near = nearest(field, &known)
+        .map(|name| format!("; did you mean {{{name}}}?"))
+        .unwrap_or_default();
+    let known = known
+        .iter()
+        .map(|name| format!("{{{name}}}"))
+        .collect::<Vec<_>>()
+        .join(" ");
+    Err(format!(
+        "unknown placeholder {{{field}}}{near} (known: {known}; a literal brace is doubled)"
+    ))
 }
 
 /// The known name that is closest to a misspelt one, if any is close.
@@ -401,7 +483,9 @@ pub fn repr(value: &Value) -> String {
         Value::Bool(false) => "False".to_owned(),
         Value::Int(value) => value.to_string(),
         Value::Float(value) if value.is_nan() => "float('nan')".to_owned(),
-        Value::Float(value) if value.is_infinite() => format!("{}1e999", if *value < 0.0 { "-" } else { "" }),
+        Value::Float(value) if value.is_infinite() => {
+            format!("{}1e999", if *value < 0.0 { "-" } else { "" })
+        }
         Value::Float(value) => match format!("{value:?}") {
             text if text.contains("e-") => text,
             text => text.replace('e', "e+"),
@@ -409,7 +493,10 @@ pub fn repr(value: &Value) -> String {
         Value::Str(text) => quoted(&mut text.chars(), "", true),
         Value::Bytes(bytes) => quoted(&mut bytes.iter().map(|b| *b as char), "b", false),
         Value::Tuple(items) if items.len() == 1 => format!("({},)", repr(&items[0])),
-        Value::Tuple(items) => format!("({})", items.iter().map(repr).collect::<Vec<_>>().join(", ")),
+        Value::Tuple(items) => format!(
+            "({})",
+            items.iter().map(repr).collect::<Vec<_>>().join(", ")
+        ),
     }
 }
 
@@ -445,7 +532,9 @@ impl Lexer<'_> {
     }
 
     fn offset(&self, at: usize) -> usize {
-        self.chars.get(at).map_or(self.template.text.len(), |(_, offset)| *offset)
+        self.chars
+            .get(at)
+            .map_or(self.template.text.len(), |(_, offset)| *offset)
     }
 
     fn push(&mut self, at: usize) {
@@ -453,7 +542,10 @@ impl Lexer<'_> {
             (Ch::Field(field), _) => self.template.pieces.push(Piece::Code(field)),
             (Ch::Char(c), offset) => match self.template.pieces.last_mut() {
                 Some(Piece::Text(start, text)) if *start + text.len() == offset => text.push(c),
-                _ => self.template.pieces.push(Piece::Text(offset, c.to_string())),
+                _ => self
+                    .template
+                    .pieces
+                    .push(Piece::Text(offset, c.to_string())),
             },
         }
     }
@@ -474,7 +566,9 @@ impl Lexer<'_> {
     /// Handles what starts here: a comment, a run of literals, a name, or one character.
     fn step(&mut self) -> Result<(), Problem> {
         let here = self.at;
-        let Some(ch) = self.ch(here) else { return Ok(()) };
+        let Some(ch) = self.ch(here) else {
+            return Ok(());
+        };
         if ch.is('#') {
             self.skip_comment();
             return Ok(());
@@ -517,8 +611,12 @@ impl Lexer<'_> {
             prefix.push(c.to_ascii_lowercase());
             at += 1;
         }
-        let known = ["", "r", "u", "b", "br", "rb", "f", "fr", "rf", "t", "tr", "rt"];
-        let Some(Ch::Char(mark @ ('\'' | '"'))) = self.ch(at) else { return Ok(None) };
+        let known = [
+            "", "r", "u", "b", "br", "rb", "f", "fr", "rf", "t", "tr", "rt",
+        ];
+        let Some(Ch::Char(mark @ ('\'' | '"'))) = self.ch(at) else {
+            return Ok(None);
+        };
         if !known.contains(&prefix.as_str()) {
             return Ok(None);
         }
@@ -532,11 +630,17 @@ impl Lexer<'_> {
             match self.ch(at) {
                 None => {
                     let message = "string literal without an end".to_owned();
-                    return Err(Problem { offset: self.offset(start), message });
+                    return Err(Problem {
+                        offset: self.offset(start),
+                        message,
+                    });
                 }
                 Some(Ch::Char('\n')) if !triple && braces == 0 => {
                     let message = "string literal without an end on its line".to_owned();
-                    return Err(Problem { offset: self.offset(start), message });
+                    return Err(Problem {
+                        offset: self.offset(start),
+                        message,
+                    });
                 }
                 Some(Ch::Char('\\')) if braces == 0 => at += 2,
                 Some(Ch::Char('{')) if nested => {
@@ -551,7 +655,13 @@ impl Lexer<'_> {
                 Some(Ch::Char(c)) if c == mark && braces == 0 => {
                     if !triple || self.is(at + 1, mark) && self.is(at + 2, mark) {
                         let end = at + quote;
-                        return Ok(Some(Str { start, prefix, body: body..at, end, quote }));
+                        return Ok(Some(Str {
+                            start,
+                            prefix,
+                            body: body..at,
+                            end,
+                            quote,
+                        }));
                     }
                     at += 1;
                 }
@@ -591,7 +701,9 @@ impl Lexer<'_> {
         let start = run[0].start;
         let end = run.last().expect("never empty").end;
         let holds = |lexer: &Self, str: &Str| {
-            lexer.chars[str.body.clone()].iter().any(|(ch, _)| matches!(ch, Ch::Field(_)))
+            lexer.chars[str.body.clone()]
+                .iter()
+                .any(|(ch, _)| matches!(ch, Ch::Field(_)))
         };
         self.at = end;
         if !run.iter().any(|str| holds(self, str)) {
@@ -600,7 +712,10 @@ impl Lexer<'_> {
         }
         if let Some(template) = run.iter().find(|str| str.is('t') && holds(self, str)) {
             let message = "a placeholder cannot stand in a t-string".to_owned();
-            return Err(Problem { offset: self.offset(template.start), message });
+            return Err(Problem {
+                offset: self.offset(template.start),
+                message,
+            });
         }
         if run.iter().any(|str| str.is('f')) {
             let mut last = start;
@@ -610,7 +725,10 @@ impl Lexer<'_> {
                     (true, _) => self.formatted(str)?,
                     (false, false) => self.copy(str.start..str.end),
                     (false, true) => {
-                        let literal = Literal { bytes: false, parts: self.parts(str)? };
+                        let literal = Literal {
+                            bytes: false,
+                            parts: self.parts(str)?,
+                        };
                         self.template.literals.push(literal);
                         let index = self.template.literals.len() - 1;
                         self.template.pieces.push(Piece::Literal(index, true));
@@ -618,6 +736,7 @@ impl Lexer<'_> {
                 }
                 last = str.end;
             }
+            self.at = end;
             return Ok(());
         }
         let mut parts = Vec::new();
@@ -648,10 +767,14 @@ impl Lexer<'_> {
                 Ch::Field(field) if in_text => {
                     let found = &self.template.fields[field];
                     if !matches!(found.meaning, Meaning::Constant(_)) {
-                        let message = "a live placeholder in an f-string stands in a replacement field: \
+                        let message =
+                            "a live placeholder in an f-string stands in a replacement field: \
                                        {{ {placeholder} }}"
-                            .to_owned();
-                        return Err(Problem { offset: found.offset, message });
+                                .to_owned();
+                        return Err(Problem {
+                            offset: found.offset,
+                            message,
+                        });
                     }
                     self.template.pieces.push(Piece::Formatted(field));
                     at += 1;
@@ -701,10 +824,14 @@ impl Lexer<'_> {
                 Ch::Field(field) => {
                     let found = &self.template.fields[field];
                     if !matches!(found.meaning, Meaning::Constant(_)) {
-                        let message = "a live placeholder cannot stand in a plain string: use an f-string, \
+                        let message =
+                            "a live placeholder cannot stand in a plain string: use an f-string, \
                                        f'{{ {placeholder} }}'"
-                            .to_owned();
-                        return Err(Problem { offset: found.offset, message });
+                                .to_owned();
+                        return Err(Problem {
+                            offset: found.offset,
+                            message,
+                        });
                     }
                     if !text.is_empty() {
                         parts.push(Part::Text(std::mem::take(&mut text)));
@@ -730,7 +857,10 @@ impl Lexer<'_> {
     fn escape(&self, str: &Str, at: usize, text: &mut String) -> Result<usize, Problem> {
         let Some(Ch::Char(c)) = self.ch(at + 1) else {
             let message = "a backslash cannot stand before a placeholder".to_owned();
-            return Err(Problem { offset: self.offset(at), message });
+            return Err(Problem {
+                offset: self.offset(at),
+                message,
+            });
         };
         let digits = |from: usize, max: usize, radix: u32| -> (u32, usize) {
             let (mut value, mut n) = (0, 0);
@@ -766,8 +896,12 @@ impl Lexer<'_> {
             'u' if wide => (at + 2, 4, 16),
             'U' if wide => (at + 2, 8, 16),
             'N' if wide => {
-                let message = "\\N{…} cannot stand in a literal with a placeholder: use \\u".to_owned();
-                return Err(Problem { offset: self.offset(at), message });
+                let message =
+                    "\\N{…} cannot stand in a literal with a placeholder: use \\u".to_owned();
+                return Err(Problem {
+                    offset: self.offset(at),
+                    message,
+                });
             }
             other => {
                 text.extend(['\\', other]);
@@ -780,7 +914,10 @@ impl Lexer<'_> {
                 text.push(decoded);
                 Ok(from + n)
             }
-            _ => Err(Problem { offset: self.offset(at), message: "invalid escape sequence".to_owned() }),
+            _ => Err(Problem {
+                offset: self.offset(at),
+                message: "invalid escape sequence".to_owned(),
+            }),
         }
     }
 }
@@ -791,23 +928,39 @@ mod tests {
 
     fn source(text: &str, arity: usize) -> Result<String, Problem> {
         let template = Template::parse(text, &["id"])?;
-        Ok(template.source(arity, &BTreeSet::new(), &|_| Value::Int(7))?.text)
+        Ok(template
+            .source(arity, &BTreeSet::new(), &|_| Value::Int(7))?
+            .text)
     }
 
     #[test]
     fn placeholders_become_reserved_names() {
-        assert_eq!(source("hit({id}, {arg1})", 2).unwrap(), "hit(__equip_const_id__, __equip_arg_1__)");
-        assert_eq!(source("f({arguments})", 2).unwrap(), "f(__equip_arg_0__, __equip_arg_1__)");
-        assert_eq!(source("f({arguments}, {arg3})", 0).unwrap(), "f(None, None)");
+        assert_eq!(
+            source("hit({id}, {arg1})", 2).unwrap(),
+            "hit(__equip_const_id__, __equip_arg_1__)"
+        );
+        assert_eq!(
+            source("f({arguments})", 2).unwrap(),
+            "f(__equip_arg_0__, __equip_arg_1__)"
+        );
+        assert_eq!(
+            source("f({arguments}, {arg3})", 0).unwrap(),
+            "f(None, None)"
+        );
         assert_eq!(source("x{id} = {{1: 2}}", 0).unwrap(), "x7 = {1: 2}");
     }
 
     #[test]
     fn literals_with_placeholders_become_names() {
-        assert_eq!(source("print('a {qualname}' \"b\")", 0).unwrap(), "print(__equip_text_0__)");
+        assert_eq!(
+            source("print('a {qualname}' \"b\")", 0).unwrap(),
+            "print(__equip_text_0__)"
+        );
         assert_eq!(source("print('a {{x}}')", 0).unwrap(), "print('a {x}')");
         let template = Template::parse("'a\\n{id}' r'\\n'", &["id"]).unwrap();
-        let value = template.constant("__equip_text_0__", &|_| Value::Int(7)).unwrap();
+        let value = template
+            .constant("__equip_text_0__", &|_| Value::Int(7))
+            .unwrap();
         assert_eq!(value, Value::Str("a\n7\\n".to_owned()));
     }
 
@@ -818,13 +971,22 @@ mod tests {
             "f'{x!r} {__equip_const_qualname__} { __equip_arg_0__ :>{w}}' f\"{__equip_text_0__}\""
         );
         assert!(source("f'{arg0}'", 1).is_err());
-        assert!(source("'{arg0}'", 1).unwrap_err().message.contains("f-string"));
+        assert!(
+            source("'{arg0}'", 1)
+                .unwrap_err()
+                .message
+                .contains("f-string")
+        );
     }
 
     #[test]
     fn unknown_placeholders_suggest() {
         let problem = source("print({qualnme})", 0).unwrap_err();
         assert_eq!(problem.offset, 6);
-        assert!(problem.message.contains("did you mean {qualname}?"), "{}", problem.message);
+        assert!(
+            problem.message.contains("did you mean {qualname}?"),
+            "{}",
+            problem.message
+        );
     }
 }

@@ -22,7 +22,10 @@ pub struct Error {
 }
 
 fn at<T>(path: &Path, result: io::Result<T>) -> Result<T, Error> {
-    result.map_err(|source| Error { path: path.to_owned(), source })
+    result.map_err(|source| Error {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Where the original of a pyc comes from.
@@ -51,12 +54,19 @@ fn beside(pyc: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn write_beside(target: &Path, bytes: &[u8], like: Option<&Path>) -> Result<tempfile::TempPath, Error> {
+fn write_beside(
+    target: &Path,
+    bytes: &[u8],
+    like: Option<&Path>,
+) -> Result<tempfile::TempPath, Error> {
     let folder = target.parent().unwrap_or(Path::new(""));
     let name = target.file_name().unwrap_or_default();
     let mut prefix = name.to_owned();
     prefix.push(format!("{STAGED}{}-", std::process::id()));
-    let mut file = at(target, tempfile::Builder::new().prefix(&prefix).tempfile_in(folder))?;
+    let mut file = at(
+        target,
+        tempfile::Builder::new().prefix(&prefix).tempfile_in(folder),
+    )?;
     at(target, file.write_all(bytes))?;
     if let Some(meta) = like.and_then(|like| std::fs::metadata(like).ok()) {
         let mut permissions = meta.permissions();
@@ -91,7 +101,12 @@ pub fn stage(
         Original::Made => Some(write_beside(&beside(pyc, MADE), plain, like)?),
         _ => None,
     };
-    Ok(Staged { target: pyc.to_owned(), temporary, made, original })
+    Ok(Staged {
+        target: pyc.to_owned(),
+        temporary,
+        made,
+        original,
+    })
 }
 
 impl Staged {
@@ -108,13 +123,41 @@ impl Staged {
             }
             Original::Made => {
                 let bytes = self.made.expect("staged with it");
-                bytes.persist(&made).map_err(|error| Error { path: made.clone(), source: error.error })?;
+                bytes.persist(&made).map_err(|error| Error {
+                    path: made.clone(),
+                    source: error.error,
+                })?;
                 let _ = std::fs::remove_file(&kept);
             }
             Original::Kept => {}
         }
         let target = self.target;
-        self.temporary.persist(&target).map_err(|error| Error { path: target.clone(), source: error.error })
+        self.temporary.persist(&target).map_err(|error| Error {
+            path: target.clone(),
+            source: error.error,
+        })
+    }
+}
+
+/// What is to happen to one file when all are done.
+#[derive(Debug)]
+pub enum Change {
+    /// A new file takes its place.
+    Replace(Staged),
+    /// What was made of it goes, and the original comes back.
+    Restore(PathBuf),
+}
+
+impl Change {
+    /// Carries it out.
+    ///
+    /// # Errors
+    /// The disk; the file in place is the old one then.
+    pub fn commit(self) -> Result<(), Error> {
+        match self {
+            Change::Replace(staged) => staged.commit(),
+            Change::Restore(pyc) => restore(&pyc).map(|_| ()),
+        }
     }
 }
 
@@ -144,7 +187,10 @@ pub fn original_of(pyc: &Path, record: &Provenance) -> Result<(Vec<u8>, bool), E
         }
     }
     let why = "instrumented, and its original is gone: rebuild it with --force-rebuild";
-    Err(Error { path: pyc.to_owned(), source: io::Error::new(io::ErrorKind::NotFound, why) })
+    Err(Error {
+        path: pyc.to_owned(),
+        source: io::Error::new(io::ErrorKind::NotFound, why),
+    })
 }
 
 /// What restoring one file did.
@@ -169,7 +215,12 @@ pub fn restore(pyc: &Path) -> Result<Restored, Error> {
     let current = match std::fs::read(pyc) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(source) => return Err(Error { path: pyc.to_owned(), source }),
+        Err(source) => {
+            return Err(Error {
+                path: pyc.to_owned(),
+                source,
+            });
+        }
     };
     let record = current.as_deref().and_then(Provenance::read);
     let Some(record) = record else {
@@ -183,7 +234,11 @@ pub fn restore(pyc: &Path) -> Result<Restored, Error> {
                 at(path, std::fs::remove_file(path))?;
             }
         }
-        return Ok(if leftovers { Restored::Newer } else { Restored::Plain });
+        return Ok(if leftovers {
+            Restored::Newer
+        } else {
+            Restored::Plain
+        });
     };
     let (_, was_made) = original_of(pyc, &record)?;
     if was_made {
@@ -206,7 +261,9 @@ fn staged_by(path: &Path) -> Option<u32> {
 
 /// Removes a staged file whose run is over.
 pub fn remove_leftover(path: &Path) {
-    let Some(process) = staged_by(path) else { return };
+    let Some(process) = staged_by(path) else {
+        return;
+    };
     if process != std::process::id() && !Path::new(&format!("/proc/{process}")).exists() {
         let _ = std::fs::remove_file(path);
     }

@@ -8,8 +8,8 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-pub use abi_stable::library::{LibHeader, RootModuleResult};
-use abi_stable::library::{CheckTypeLayout, RootModule};
+pub use abi_stable::library::LibHeader;
+use abi_stable::library::{CheckTypeLayout, RootModule, RootModuleResult};
 use abi_stable::prefix_type::PrefixTypeTrait;
 use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::sabi_types::VersionStrings;
@@ -17,7 +17,7 @@ use abi_stable::std_types::{RBox, RResult, RSlice, RStr, RString, RVec};
 use abi_stable::{StableAbi, package_version_strings, sabi_trait};
 
 pub use abi_stable::sabi_types::{RMut, RRef};
-pub use abi_stable::std_types as std_types;
+pub use abi_stable::std_types;
 
 use crate::edit::{Edits, Position, Site, Snippet, Value, When};
 use crate::error::{Error, Options, Result};
@@ -100,7 +100,13 @@ pub struct Instr {
 impl Instr {
     #[doc(hidden)]
     pub fn new(opcode: u16, arg: u32, line: u32, index: u32) -> Self {
-        Instr { opcode, reserved: 0, arg, line, index }
+        Instr {
+            opcode,
+            reserved: 0,
+            arg,
+            line,
+            index,
+        }
     }
 }
 
@@ -173,7 +179,7 @@ pub struct RawSite {
 pub struct RawError {
     pub code: u32,
     pub message: RString,
-    /// For a panic: file and line.
+    /// For a panic: file and line. For an option: its path, empty where it is all of them.
     pub at: RString,
 }
 
@@ -227,9 +233,19 @@ pub trait RawView {
 /// Where the host takes edits.
 #[sabi_trait]
 pub trait RawEdits {
-    fn edit(&mut self, site: RawSite, code: RStr<'_>, values: RSlice<'_, RawNamed<'_>>) -> RResult<(), RawError>;
+    fn edit(
+        &mut self,
+        site: RawSite,
+        code: RStr<'_>,
+        values: RSlice<'_, RawNamed<'_>>,
+    ) -> RResult<(), RawError>;
     fn import(&mut self, statement: RStr<'_>, public: bool) -> RResult<(), RawError>;
-    fn bind(&mut self, name: RStr<'_>, code: RStr<'_>, values: RSlice<'_, RawNamed<'_>>) -> RResult<(), RawError>;
+    fn bind(
+        &mut self,
+        name: RStr<'_>,
+        code: RStr<'_>,
+        values: RSlice<'_, RawNamed<'_>>,
+    ) -> RResult<(), RawError>;
     #[sabi(last_prefix_field)]
     fn log(&self, level: u32, message: RStr<'_>);
 }
@@ -238,9 +254,18 @@ pub trait RawEdits {
 #[sabi_trait]
 pub trait RawVisitor: Send {
     /// One visit: `what` is one bit of [`interest`].
-    fn visit(&mut self, what: u64, view: RawViewRef<'_>, edits: RawEditsMut<'_>) -> RResult<(), RawError>;
+    fn visit(
+        &mut self,
+        what: u64,
+        view: RawViewRef<'_>,
+        edits: RawEditsMut<'_>,
+    ) -> RResult<(), RawError>;
     #[sabi(last_prefix_field)]
-    fn finish(&mut self, view: RawViewRef<'_>, edits: RawEditsMut<'_>) -> RResult<RString, RawError>;
+    fn finish(
+        &mut self,
+        view: RawViewRef<'_>,
+        edits: RawEditsMut<'_>,
+    ) -> RResult<RString, RawError>;
 }
 
 /// A configured plugin.
@@ -306,17 +331,21 @@ pub trait Dispatch: Plugin {
 }
 
 /// The header that the host looks for in a library.
-pub const fn header(root: extern "C" fn() -> RootModuleResult) -> LibHeader {
-    // SAFETY: `root` returns a PluginModuleRef: `export_plugin!` passes one that calls `root::<P>`.
-    unsafe { LibHeader::from_constructor::<PluginModuleRef>(root, CheckTypeLayout::Yes) }
+pub const fn header<P: Dispatch>() -> LibHeader {
+    // SAFETY: `root` returns the PluginModuleRef that `module` makes.
+    unsafe { LibHeader::from_constructor::<PluginModuleRef>(root::<P>, CheckTypeLayout::Yes) }
 }
 
-pub fn root<P: Dispatch>() -> RootModuleResult {
+extern "C" fn root<P: Dispatch>() -> RootModuleResult {
     abi_stable::library::__call_root_module_loader(module::<P>)
 }
 
 fn module<P: Dispatch>() -> PluginModuleRef {
-    PluginModule { describe: describe::<P>, create: create::<P> }.leak_into_prefix()
+    PluginModule {
+        describe: describe::<P>,
+        create: create::<P>,
+    }
+    .leak_into_prefix()
 }
 
 extern "C" fn describe<P: Dispatch>() -> Description {
@@ -324,7 +353,11 @@ extern "C" fn describe<P: Dispatch>() -> Description {
         name: runtime.name().into(),
         source: runtime.source.into(),
     };
-    let shown = if P::COMPREHENSIONS { interest::COMPREHENSIONS } else { 0 };
+    let shown = if P::COMPREHENSIONS {
+        interest::COMPREHENSIONS
+    } else {
+        0
+    };
     Description {
         name: P::NAME.into(),
         version: P::VERSION.into(),
@@ -338,8 +371,13 @@ extern "C" fn describe<P: Dispatch>() -> Description {
 extern "C" fn create<P: Dispatch>(options: RStr<'_>) -> RResult<RawPluginBox, RawError> {
     watch_panics();
     guard(|| {
-        let plugin = P::configure(Options { json: options.as_str() })?;
-        Ok(RawPlugin_TO::from_value(Configured(Guarded(Some(plugin))), TD_Opaque))
+        let plugin = P::configure(Options {
+            json: options.as_str(),
+        })?;
+        Ok(RawPlugin_TO::from_value(
+            Configured(Guarded(Some(plugin))),
+            TD_Opaque,
+        ))
     })
 }
 
@@ -362,7 +400,10 @@ impl<P: Dispatch> RawPlugin for Configured<P> {
     fn start(&self) -> RResult<RawVisitorBox, RawError> {
         guard(|| {
             let plugin = self.0.0.clone();
-            Ok(RawVisitor_TO::from_value(Visiting(Guarded(plugin)), TD_Opaque))
+            Ok(RawVisitor_TO::from_value(
+                Visiting(Guarded(plugin)),
+                TD_Opaque,
+            ))
         })
     }
 }
@@ -370,10 +411,17 @@ impl<P: Dispatch> RawPlugin for Configured<P> {
 struct Visiting<P: Dispatch>(Guarded<P>);
 
 impl<P: Dispatch> RawVisitor for Visiting<P> {
-    fn visit(&mut self, what: u64, view: RawViewRef<'_>, edits: RawEditsMut<'_>) -> RResult<(), RawError> {
+    fn visit(
+        &mut self,
+        what: u64,
+        view: RawViewRef<'_>,
+        edits: RawEditsMut<'_>,
+    ) -> RResult<(), RawError> {
         let state = self.0.0.as_mut();
         guard(|| {
-            let Some(plugin) = state else { return Err(Error::new("the visitor has ended")) };
+            let Some(plugin) = state else {
+                return Err(Error::new("the visitor has ended"));
+            };
             let mut edits = Edits(edits);
             match what {
                 interest::MODULE => plugin.module(&Module(Code(view)), &mut edits),
@@ -386,10 +434,16 @@ impl<P: Dispatch> RawVisitor for Visiting<P> {
         })
     }
 
-    fn finish(&mut self, view: RawViewRef<'_>, edits: RawEditsMut<'_>) -> RResult<RString, RawError> {
+    fn finish(
+        &mut self,
+        view: RawViewRef<'_>,
+        edits: RawEditsMut<'_>,
+    ) -> RResult<RString, RawError> {
         let state = self.0.0.as_mut();
         guard(|| match state {
-            Some(plugin) => Ok(plugin.finish(&Module(Code(view)), &mut Edits(edits))?.into()),
+            Some(plugin) => Ok(plugin
+                .finish(&Module(Code(view)), &mut Edits(edits))?
+                .into()),
             None => Err(Error::new("the visitor has ended")),
         })
     }
@@ -412,8 +466,11 @@ pub fn watch_panics() {
             if GUARDED.get() == 0 {
                 return previous(info);
             }
-            let place = info.location().map(|at| format!("{}:{}", at.file(), at.line()));
-            PLACE.with(|cell| {
+            let place = info
+                .location()
+                .map(|at| format!("{}:{}", at.file(), at.line()));
+            // A thread that ends may have dropped it already.
+            let _ = PLACE.try_with(|cell| {
                 if let Ok(mut cell) = cell.try_borrow_mut() {
                     *cell = place.unwrap_or_default();
                 }
@@ -423,37 +480,52 @@ pub fn watch_panics() {
 }
 
 fn payload_text(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "panic".to_owned())
 }
 
 /// Runs a closure; a panic in it becomes an error value. Without this it would end the process.
 pub fn guard<T>(run: impl FnOnce() -> Result<T>) -> RResult<T, RawError> {
     GUARDED.set(GUARDED.get() + 1);
-    let result = catch_unwind(AssertUnwindSafe(run));
-    GUARDED.set(GUARDED.get() - 1);
-    match result {
+    let result = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(value)) => RResult::ROk(value),
-        Ok(Err(error)) => {
-            RResult::RErr(RawError { code: error.code, message: error.message.into(), at: RString::new() })
-        }
+        Ok(Err(error)) => RResult::RErr(RawError {
+            code: error.code,
+            message: error.message.into(),
+            at: error.at.into(),
+        }),
         Err(payload) => {
             let message = payload_text(&*payload);
-            // Dropping what was thrown may throw again.
+            let at = PLACE.try_with(RefCell::take).unwrap_or_default();
+            // Dropping what was thrown may throw again, from another place.
             if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
                 std::mem::forget(second);
             }
-            let at = PLACE.with(|cell| cell.try_borrow().map(|at| at.clone()).unwrap_or_default());
-            RResult::RErr(RawError { code: code::PANIC, message: message.into(), at: at.into() })
+            RResult::RErr(RawError {
+                code: code::PANIC,
+                message: message.into(),
+                at: at.into(),
+            })
         }
-    }
+    };
+    GUARDED.set(GUARDED.get() - 1);
+    result
 }
 
 // ---- conversions ---------------------------------------------------------------------------------
 
 impl From<&Value> for RawValue {
     fn from(value: &Value) -> Self {
-        let mut raw = RawValue { kind: 0, int: 0, float: 0.0, text: RVec::new(), items: RVec::new() };
+        let mut raw = RawValue {
+            kind: 0,
+            int: 0,
+            float: 0.0,
+            text: RVec::new(),
+            items: RVec::new(),
+        };
         raw.kind = match value {
             Value::None => 0,
             Value::Bool(value) => {
@@ -495,7 +567,12 @@ impl RawValue {
             3 => Value::Float(self.float),
             4 => Value::Str(String::from_utf8_lossy(&self.text).into_owned()),
             5 => Value::Bytes(self.text.to_vec()),
-            6 => Value::Tuple(self.items.iter().map(RawValue::value).collect::<Option<_>>()?),
+            6 => Value::Tuple(
+                self.items
+                    .iter()
+                    .map(RawValue::value)
+                    .collect::<Option<_>>()?,
+            ),
             _ => return None,
         })
     }
@@ -511,7 +588,9 @@ impl From<Site> for RawSite {
             Site::EachLine => (3, 0, 0),
             Site::ModuleEnter(when) => (4, 0, always(when)),
             Site::ModuleExit(when) => (5, 0, always(when)),
-            Site::Instruction(index, position) => (6, index, u32::from(position == Position::After)),
+            Site::Instruction(index, position) => {
+                (6, index, u32::from(position == Position::After))
+            }
         };
         RawSite { kind, number, flag }
     }
@@ -520,8 +599,16 @@ impl From<Site> for RawSite {
 impl RawSite {
     /// The site; `None` for one that this side does not know.
     pub fn site(self) -> Option<Site> {
-        let when = if self.flag == 0 { When::Main } else { When::Always };
-        let position = if self.flag == 0 { Position::Before } else { Position::After };
+        let when = if self.flag == 0 {
+            When::Main
+        } else {
+            When::Always
+        };
+        let position = if self.flag == 0 {
+            Position::Before
+        } else {
+            Position::After
+        };
         Some(match self.kind {
             0 => Site::Before,
             1 => Site::After,
@@ -541,15 +628,29 @@ pub fn kind_number(kind: Kind) -> u8 {
 }
 
 fn named<'a>(values: &'a [(&'a str, Value)]) -> RVec<RawNamed<'a>> {
-    values.iter().map(|(name, value)| RawNamed { name: (*name).into(), value: value.into() }).collect()
+    values
+        .iter()
+        .map(|(name, value)| RawNamed {
+            name: (*name).into(),
+            value: value.into(),
+        })
+        .collect()
 }
 
 fn told(result: RResult<(), RawError>) -> Result {
-    result.into_result().map_err(|error| Error { code: error.code, message: error.message.into() })
+    result.into_result().map_err(|error| Error {
+        code: error.code,
+        message: error.message.into(),
+        at: error.at.into(),
+    })
 }
 
 pub(crate) fn edit(edits: &mut RawEditsMut<'_>, site: Site, snippet: &Snippet<'_>) -> Result {
-    told(edits.edit(site.into(), snippet.code.into(), named(&snippet.values).as_rslice()))
+    told(edits.edit(
+        site.into(),
+        snippet.code.into(),
+        named(&snippet.values).as_rslice(),
+    ))
 }
 
 pub(crate) fn import(edits: &mut RawEditsMut<'_>, statement: &str, public: bool) -> Result {
@@ -557,7 +658,11 @@ pub(crate) fn import(edits: &mut RawEditsMut<'_>, statement: &str, public: bool)
 }
 
 pub(crate) fn bind(edits: &mut RawEditsMut<'_>, name: &str, snippet: &Snippet<'_>) -> Result {
-    told(edits.bind(name.into(), snippet.code.into(), named(&snippet.values).as_rslice()))
+    told(edits.bind(
+        name.into(),
+        snippet.code.into(),
+        named(&snippet.values).as_rslice(),
+    ))
 }
 
 #[cfg(test)]
@@ -567,17 +672,50 @@ mod tests {
     #[test]
     fn a_panic_becomes_an_error_with_its_place() {
         watch_panics();
-        let error = guard::<()>(|| panic!("cannot count {:?}", "boom")).into_result().unwrap_err();
+        let error = guard::<()>(|| panic!("cannot count {:?}", "boom"))
+            .into_result()
+            .unwrap_err();
         assert_eq!(error.code, code::PANIC);
         assert_eq!(error.message.as_str(), "cannot count \"boom\"");
         assert!(error.at.as_str().contains("abi.rs:"), "{}", error.at);
     }
 
     #[test]
+    fn a_payload_that_panics_too_does_not_hide_the_place() {
+        struct Payload;
+        impl Drop for Payload {
+            fn drop(&mut self) {
+                panic!("again");
+            }
+        }
+        watch_panics();
+        let line = line!() + 1;
+        let thrown = guard::<()>(|| std::panic::panic_any(Payload)).into_result();
+        let error = thrown.unwrap_err();
+        assert_eq!(error.message.as_str(), "panic");
+        assert!(
+            error.at.as_str().ends_with(&format!(":{line}")),
+            "{}",
+            error.at
+        );
+        assert_eq!(GUARDED.get(), 0);
+    }
+
+    #[test]
     fn values_and_sites_survive_the_crossing() {
-        let value = Value::Tuple(vec![Value::None, Value::Str("é".into()), Value::Bytes(vec![0, 255]), Value::Float(0.5)]);
+        let value = Value::Tuple(vec![
+            Value::None,
+            Value::Str("é".into()),
+            Value::Bytes(vec![0, 255]),
+            Value::Float(0.5),
+        ]);
         assert_eq!(RawValue::from(&value).value(), Some(value));
-        for site in [Site::Before, Site::Line(7), Site::ModuleExit(When::Always), Site::Instruction(3, Position::After)] {
+        for site in [
+            Site::Before,
+            Site::Line(7),
+            Site::ModuleExit(When::Always),
+            Site::Instruction(3, Position::After),
+        ] {
             assert_eq!(RawSite::from(site).site(), Some(site));
         }
     }

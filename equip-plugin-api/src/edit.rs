@@ -87,7 +87,10 @@ pub struct Snippet<'a> {
 impl<'a> Snippet<'a> {
     /// A snippet without values of its own.
     pub fn new(code: &'a str) -> Self {
-        Snippet { code, values: Vec::new() }
+        Snippet {
+            code,
+            values: Vec::new(),
+        }
     }
 
     /// Gives the placeholder `{name}` a constant value.
@@ -184,6 +187,30 @@ impl Edits<'_> {
         self.at(Site::ModuleExit(When::Main), snippet)
     }
 
+    /// Code at the very start of a module, under a condition.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn module_enter_on<'s>(
+        &mut self,
+        when: When,
+        snippet: impl Into<Snippet<'s>>,
+    ) -> crate::Result {
+        self.at(Site::ModuleEnter(when), snippet)
+    }
+
+    /// Code at the normal end of a module, under a condition.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn module_exit_on<'s>(
+        &mut self,
+        when: When,
+        snippet: impl Into<Snippet<'s>>,
+    ) -> crate::Result {
+        self.at(Site::ModuleExit(when), snippet)
+    }
+
     /// An import at the top of the module. Its names are seen by this plugin's snippets alone.
     ///
     /// # Errors
@@ -211,6 +238,7 @@ impl Edits<'_> {
 
     /// A message through the host.
     pub fn log(&self, level: Level, message: impl std::fmt::Display) {
-        self.0.log(level as u32, message.to_string().as_str().into());
+        self.0
+            .log(level as u32, message.to_string().as_str().into());
     }
 }

@@ -77,8 +77,8 @@ pub mod opcode;
 pub mod view;
 pub mod visitor;
 
-pub use edit::Site;
 pub use edit::Edits;
+pub use edit::Site;
 pub use error::{Error, Options, Result};
 pub use visitor::Plugin;
 
@@ -87,7 +87,9 @@ pub mod prelude {
     pub use crate::edit::{Edits, Level, Position, Site, Snippet, Value, When};
     pub use crate::error::{Error, Options, Result};
     pub use crate::opcode::Opcode;
-    pub use crate::view::{Class, Code, Import, Instr, Kind, Method, Module, Parameter, ParameterKind};
+    pub use crate::view::{
+        Class, Code, Import, Instr, Kind, Method, Module, Parameter, ParameterKind,
+    };
     pub use crate::visitor::{
         BytecodeVisitor, ClassVisitor, MethodVisitor, ModuleVisitor, Plugin, Runtime,
     };
@@ -120,14 +122,11 @@ macro_rules! export_plugin {
                 $crate::__dispatch! { $visitor }
                 $($crate::__dispatch! { $more })*
             }
-            extern "C" fn root() -> $crate::abi::RootModuleResult {
-                $crate::abi::root::<$plugin>()
-            }
             #[unsafe(no_mangle)]
             pub static EQUIP_PLUGIN_INFO: $crate::abi::Info =
                 $crate::abi::Info::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
             #[unsafe(no_mangle)]
-            pub static EQUIP_PLUGIN: $crate::abi::LibHeader = $crate::abi::header(root);
+            pub static EQUIP_PLUGIN: $crate::abi::LibHeader = $crate::abi::header::<$plugin>();
         };
     };
 }
@@ -135,13 +134,25 @@ macro_rules! export_plugin {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __interest {
-    (ModuleVisitor) => { $crate::abi::interest::MODULE };
-    (ClassVisitor) => { $crate::abi::interest::CLASS };
-    (MethodVisitor) => { $crate::abi::interest::METHOD };
-    (BytecodeVisitor) => { $crate::abi::interest::BYTECODE };
+    (ModuleVisitor) => {
+        $crate::abi::interest::MODULE
+    };
+    (ClassVisitor) => {
+        $crate::abi::interest::CLASS
+    };
+    (MethodVisitor) => {
+        $crate::abi::interest::METHOD
+    };
+    (BytecodeVisitor) => {
+        $crate::abi::interest::BYTECODE
+    };
     ($other:ident) => {
-        compile_error!(concat!("`", stringify!($other), "` is no visitor: there are ModuleVisitor, \
-                                ClassVisitor, MethodVisitor and BytecodeVisitor"))
+        compile_error!(concat!(
+            "`",
+            stringify!($other),
+            "` is no visitor: there are ModuleVisitor, \
+                                ClassVisitor, MethodVisitor and BytecodeVisitor"
+        ))
     };
 }
 
@@ -149,23 +160,39 @@ macro_rules! __interest {
 #[macro_export]
 macro_rules! __dispatch {
     (ModuleVisitor) => {
-        fn module(&mut self, view: &$crate::view::Module<'_>, edits: &mut $crate::edit::Edits<'_>) -> $crate::Result {
+        fn module(
+            &mut self,
+            view: &$crate::view::Module<'_>,
+            edits: &mut $crate::edit::Edits<'_>,
+        ) -> $crate::Result {
             $crate::visitor::ModuleVisitor::visit_module(self, view, edits)
         }
     };
     (ClassVisitor) => {
-        fn class(&mut self, view: &$crate::view::Class<'_>, edits: &mut $crate::edit::Edits<'_>) -> $crate::Result {
+        fn class(
+            &mut self,
+            view: &$crate::view::Class<'_>,
+            edits: &mut $crate::edit::Edits<'_>,
+        ) -> $crate::Result {
             $crate::visitor::ClassVisitor::visit_class(self, view, edits)
         }
     };
     (MethodVisitor) => {
         const COMPREHENSIONS: bool = <Self as $crate::visitor::MethodVisitor>::COMPREHENSIONS;
-        fn method(&mut self, view: &$crate::view::Method<'_>, edits: &mut $crate::edit::Edits<'_>) -> $crate::Result {
+        fn method(
+            &mut self,
+            view: &$crate::view::Method<'_>,
+            edits: &mut $crate::edit::Edits<'_>,
+        ) -> $crate::Result {
             $crate::visitor::MethodVisitor::visit_method(self, view, edits)
         }
     };
     (BytecodeVisitor) => {
-        fn bytecode(&mut self, view: &$crate::view::Code<'_>, edits: &mut $crate::edit::Edits<'_>) -> $crate::Result {
+        fn bytecode(
+            &mut self,
+            view: &$crate::view::Code<'_>,
+            edits: &mut $crate::edit::Edits<'_>,
+        ) -> $crate::Result {
             let wanted = <Self as $crate::visitor::BytecodeVisitor>::OPCODES;
             for instr in view.instructions() {
                 if wanted.is_empty() || wanted.contains(&instr.opcode()) {

@@ -2,8 +2,8 @@
 
 use std::ops::Deref;
 
-pub use crate::abi::{Import, ImportedName, Instr, Parameter};
 use crate::abi::RawViewRef;
+pub use crate::abi::{Import, ImportedName, Instr, Parameter};
 use crate::opcode::Opcode;
 
 /// What kind of scope.
@@ -84,7 +84,10 @@ impl Code<'_> {
 
     /// Base name of its source file.
     pub fn file_name(&self) -> &str {
-        self.file_path().rsplit(['/', '\\']).next().unwrap_or_default()
+        self.file_path()
+            .rsplit(['/', '\\'])
+            .next()
+            .unwrap_or_default()
     }
 
     /// First line: the first decorator's, where there is one.
@@ -119,7 +122,11 @@ impl Code<'_> {
 
     /// Decorators as dotted names, `...` for what is no plain name, outermost first.
     pub fn decorators(&self) -> Vec<&str> {
-        self.0.decorators().into_iter().map(|name| name.as_str()).collect()
+        self.0
+            .decorators()
+            .into_iter()
+            .map(|name| name.as_str())
+            .collect()
     }
 
     /// The lines that have code in it, ascending, scopes within not included.
@@ -175,7 +182,12 @@ impl Module<'_> {
 impl Class<'_> {
     /// Base classes as dotted names, `...` for what is no plain name.
     pub fn bases(&self) -> Vec<&str> {
-        self.0.0.bases().into_iter().map(|name| name.as_str()).collect()
+        self.0
+            .0
+            .bases()
+            .into_iter()
+            .map(|name| name.as_str())
+            .collect()
     }
 }
 
@@ -265,7 +277,10 @@ impl Import<'_> {
     /// What `from … import` names; empty for `import a.b`.
     pub fn names(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.names.iter().map(|name| {
-            (name.name.as_str(), Some(name.alias.as_str()).filter(|alias| !alias.is_empty()))
+            (
+                name.name.as_str(),
+                Some(name.alias.as_str()).filter(|alias| !alias.is_empty()),
+            )
         })
     }
 

@@ -84,5 +84,10 @@ pub trait BytecodeVisitor: Plugin {
     ///
     /// # Errors
     /// End the run before anything is written.
-    fn visit_instruction(&mut self, code: &Code<'_>, instr: &Instr, edits: &mut Edits<'_>) -> Result;
+    fn visit_instruction(
+        &mut self,
+        code: &Code<'_>,
+        instr: &Instr,
+        edits: &mut Edits<'_>,
+    ) -> Result;
 }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use equip_core::declaration::{Declaration, Declarations, Import, Kind, ParameterKind, declarations};
+use equip_core::declaration::{
+    Declaration, Declarations, Import, Kind, ParameterKind, declarations,
+};
 use equip_core::listing;
 use equip_core::program::Module;
 use equip_core::pyc::PycFile;
@@ -20,9 +22,14 @@ fn bytes_of(module: &Module, arguments: &Arguments) -> Result<Vec<u8>, String> {
             {
                 return Ok(bytes);
             }
-            let python = super::search(arguments).find(isa).map_err(|error| error.to_string())?;
-            let helper = equip_core::python::Helper::start(python).map_err(|error| error.to_string())?;
-            let compiled = helper.source(source, module.optimize).map_err(|error| error.to_string())?;
+            let python = super::search(arguments)
+                .find(isa)
+                .map_err(|error| error.to_string())?;
+            let helper =
+                equip_core::python::Helper::start(python).map_err(|error| error.to_string())?;
+            let compiled = helper
+                .source(source, module.optimize)
+                .map_err(|error| error.to_string())?;
             compiled.map_err(|error| format!("line {}: {}", error.line, error.message))
         }
         _ => current.map_err(|error| error.to_string()),
@@ -78,10 +85,15 @@ fn signature(declaration: &Declaration<'_>) -> String {
     let mut out: Vec<String> = Vec::new();
     let mut last = None;
     for parameter in &declaration.parameters {
-        if last == Some(ParameterKind::PositionalOnly) && parameter.kind != ParameterKind::PositionalOnly {
+        if last == Some(ParameterKind::PositionalOnly)
+            && parameter.kind != ParameterKind::PositionalOnly
+        {
             out.push("/".to_owned());
         }
-        let after_star = matches!(last, Some(ParameterKind::VarPositional | ParameterKind::KeywordOnly));
+        let after_star = matches!(
+            last,
+            Some(ParameterKind::VarPositional | ParameterKind::KeywordOnly)
+        );
         if parameter.kind == ParameterKind::KeywordOnly && !after_star {
             out.push("*".to_owned());
         }
@@ -109,7 +121,11 @@ fn import_text(import: &Import) -> String {
         return format!("from {dots}{} import *", import.module);
     }
     if import.names.is_empty() {
-        let alias = import.alias.as_ref().map(|alias| format!(" as {alias}")).unwrap_or_default();
+        let alias = import
+            .alias
+            .as_ref()
+            .map(|alias| format!(" as {alias}"))
+            .unwrap_or_default();
         return format!("import {}{alias}", import.module);
     }
     let names: Vec<_> = import.names.iter().map(renamed).collect();
@@ -118,7 +134,11 @@ fn import_text(import: &Import) -> String {
 
 fn print_scope(found: &Declarations<'_>, scope: &Declaration<'_>, depth: usize) {
     let pad = "  ".repeat(depth);
-    for import in found.imports.iter().filter(|import| import.scope == scope.id) {
+    for import in found
+        .imports
+        .iter()
+        .filter(|import| import.scope == scope.id)
+    {
         println!("{pad}{}  line {}", import_text(import), import.line);
     }
     for one in found.list.iter().filter(|one| one.parent == Some(scope.id)) {
@@ -130,7 +150,9 @@ fn print_scope(found: &Declarations<'_>, scope: &Declaration<'_>, depth: usize) 
         match one.kind {
             Kind::Class if one.bases.is_empty() => println!("{pad}class {}  {lines}", one.name),
             Kind::Class => println!("{pad}class {}({})  {lines}", one.name, one.bases.join(", ")),
-            Kind::Function => println!("{pad}{is_async}def {}{}  {lines}", one.name, signature(one)),
+            Kind::Function => {
+                println!("{pad}{is_async}def {}{}  {lines}", one.name, signature(one))
+            }
             Kind::Lambda => println!("{pad}lambda {}  {lines}", signature(one)),
             _ => println!("{pad}{}  {lines}", one.name),
         }
@@ -148,7 +170,10 @@ fn import_json(import: &Import, found: &Declarations<'_>) -> Value {
 }
 
 fn tree_json(found: &Declarations<'_>, one: &Declaration<'_>) -> Value {
-    let children = found.list.iter().filter(|child| child.parent == Some(one.id));
+    let children = found
+        .list
+        .iter()
+        .filter(|child| child.parent == Some(one.id));
     json!({
         "kind": kind_name(one.kind), "name": one.name, "qualname": one.qualname,
         "first_line": one.first_line, "end_line": one.end_line, "flags": one.flags,
@@ -162,20 +187,28 @@ pub fn dis(options: &Dis, arguments: &Arguments) -> anyhow::Result<u8> {
     let mut failed = false;
     for target in &options.targets {
         let (path, qualname) = match target.rsplit_once(':') {
-            Some((path, qualname)) if !std::path::Path::new(target).exists() => (path, Some(qualname)),
+            Some((path, qualname)) if !std::path::Path::new(target).exists() => {
+                (path, Some(qualname))
+            }
             _ => (target.as_str(), None),
         };
         let program = super::find(&[PathBuf::from(path)], arguments)?;
         let mut matches = 0;
         for module in &program.modules {
-            let shown = module.source.as_ref().unwrap_or(&module.pyc).display().to_string();
+            let shown = module
+                .source
+                .as_ref()
+                .unwrap_or(&module.pyc)
+                .display()
+                .to_string();
             let result = bytes_of(module, arguments).and_then(|bytes| {
                 let pyc = PycFile::parse(&bytes).map_err(|error| error.to_string())?;
                 for one in &declarations(&pyc).list {
                     if qualname.is_none_or(|wanted| one.qualname == wanted) {
                         matches += 1;
                         let mut text = String::new();
-                        listing::disassemble(&pyc, one.code, &mut text).map_err(|error| error.to_string())?;
+                        listing::disassemble(&pyc, one.code, &mut text)
+                            .map_err(|error| error.to_string())?;
                         println!("{shown}: {} line {}\n{text}", one.qualname, one.first_line);
                     }
                 }

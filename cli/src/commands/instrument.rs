@@ -19,7 +19,9 @@ const EDIT: u8 = 3;
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     if arguments.plugin.is_empty() {
-        bail!("nothing to do: name a plugin with --plugin (equip plugins lists those that are found)");
+        bail!(
+            "nothing to do: name a plugin with --plugin (equip plugins lists those that are found)"
+        );
     }
     let plugins = load(arguments)?;
     let program = super::find(&arguments.targets, arguments)?;
@@ -31,7 +33,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         cache: Snippets::default_cache(),
     };
     let bar = progress::bar(program.modules.len(), arguments.quiet);
-    let report = run::run(&program, &plugins, helpers, &options, &|done, _| bar.set_position(done as u64));
+    let report = run::run(&program, &plugins, helpers, &options, &|done, _| {
+        bar.set_position(done as u64)
+    });
     bar.finish_and_clear();
     match arguments.report {
         Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
@@ -47,7 +51,9 @@ fn load(arguments: &Arguments) -> anyhow::Result<Vec<Plugin>> {
     let failed = |message: String| anyhow::Error::from(crate::Status(EDIT, message));
     let mut libraries = Vec::new();
     for name in &arguments.plugin {
-        let path = loader.find(name, &folder).map_err(|error| failed(error.to_string()))?;
+        let path = loader
+            .find(name, &folder)
+            .map_err(|error| failed(error.to_string()))?;
         let library = loader.load(&path).map_err(|error| {
             if let Some(detail) = error.detail() {
                 tracing::debug!("{detail}");
@@ -55,18 +61,33 @@ fn load(arguments: &Arguments) -> anyhow::Result<Vec<Plugin>> {
             failed(error.to_string())
         })?;
         if !library.unwinds {
-            tracing::warn!("plugin {} was built with panic = \"abort\": a panic in it ends equip", library.name);
+            tracing::warn!(
+                "plugin {} was built with panic = \"abort\": a panic in it ends equip",
+                library.name
+            );
         }
-        tracing::info!("plugin {} {} from {}", library.name, library.version, path.display());
+        tracing::info!(
+            "plugin {} {} from {}",
+            library.name,
+            library.version,
+            path.display()
+        );
         libraries.push(library);
     }
-    let names: Vec<&str> = libraries.iter().map(|library| library.name.as_str()).collect();
+    let names: Vec<&str> = libraries
+        .iter()
+        .map(|library| library.name.as_str())
+        .collect();
     let mut options = settings(&arguments.set, &names)?;
     let mut plugins = Vec::new();
     for library in &libraries {
         let table = options.remove(library.name.as_str()).unwrap_or_default();
         let json = serde_json::to_string(&table)?;
-        plugins.push(library.configure(&json).map_err(|error| failed(error.to_string()))?);
+        plugins.push(
+            library
+                .configure(&json)
+                .map_err(|error| failed(error.to_string()))?,
+        );
     }
     Ok(plugins)
 }
@@ -75,19 +96,31 @@ fn load(arguments: &Arguments) -> anyhow::Result<Vec<Plugin>> {
 fn settings(set: &[String], names: &[&str]) -> anyhow::Result<BTreeMap<String, toml::Table>> {
     let mut options: BTreeMap<String, toml::Table> = BTreeMap::new();
     for one in set {
-        let failed = |message: String| anyhow::Error::from(crate::Status(EDIT, format!("--set {one}: {message}")));
-        let Some(((plugin, key), value)) = one.split_once('=').and_then(|(name, value)| Some((name.split_once('.')?, value)))
+        let failed = |message: String| {
+            anyhow::Error::from(crate::Status(EDIT, format!("--set {one}: {message}")))
+        };
+        let Some(((plugin, key), value)) = one
+            .split_once('=')
+            .and_then(|(name, value)| Some((name.split_once('.')?, value)))
         else {
             return Err(failed("it has the form plugin.key=value".to_owned()));
         };
         if !names.contains(&plugin) {
-            let near = nearest(plugin, names).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+            let near = nearest(plugin, names)
+                .map(|name| format!("; did you mean {name}?"))
+                .unwrap_or_default();
             return Err(failed(format!("no plugin {plugin} in this run{near}")));
         }
         let text = format!("value = {value}");
-        let parsed = text.parse::<toml::Table>().ok().and_then(|mut table| table.remove("value"));
+        let parsed = text
+            .parse::<toml::Table>()
+            .ok()
+            .and_then(|mut table| table.remove("value"));
         let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
-        options.entry(plugin.to_owned()).or_default().insert(key.to_owned(), value);
+        options
+            .entry(plugin.to_owned())
+            .or_default()
+            .insert(key.to_owned(), value);
     }
     Ok(options)
 }
@@ -102,21 +135,37 @@ fn show(report: &Report, arguments: &Arguments) {
     for file in &report.files {
         if arguments.verbose > 0 {
             let what = match &file.status {
-                Status::Instrumented { functions, edits } => format!("{edits} edits in {functions} code objects"),
+                Status::Instrumented { functions, edits } => {
+                    format!("{edits} edits in {functions} code objects")
+                }
                 Status::Unchanged => "already instrumented by this pipeline".to_owned(),
                 Status::NoEdits => "nothing asked for".to_owned(),
                 Status::Failed => "failed".to_owned(),
             };
-            eprintln!("{}: {what}{}", file.file.display(), if file.compiled { ", compiled" } else { "" });
+            eprintln!(
+                "{}: {what}{}",
+                file.file.display(),
+                if file.compiled { ", compiled" } else { "" }
+            );
         }
         for note in &file.notes {
             eprintln!("{}: {note}", file.file.display());
         }
     }
-    let count = |wanted: fn(&Status) -> bool| report.files.iter().filter(|file| wanted(&file.status)).count();
+    let count = |wanted: fn(&Status) -> bool| {
+        report
+            .files
+            .iter()
+            .filter(|file| wanted(&file.status))
+            .count()
+    };
     let unchanged = count(|status| matches!(status, Status::Unchanged));
     let failed = count(|status| matches!(status, Status::Failed));
-    let written = if report.written { "" } else { " (nothing written)" };
+    let written = if report.written {
+        ""
+    } else {
+        " (nothing written)"
+    };
     eprintln!(
         "{} of {} files instrumented{written}, {unchanged} were already, {failed} failed",
         report.instrumented(),
@@ -128,7 +177,11 @@ fn show(report: &Report, arguments: &Arguments) {
             report.compiled_snippets, report.cached_snippets, report.helpers
         );
     }
-    let scripts: Vec<_> = report.files.iter().filter_map(|file| file.entry_script.as_deref()).collect();
+    let scripts: Vec<_> = report
+        .files
+        .iter()
+        .filter_map(|file| file.entry_script.as_deref())
+        .collect();
     if report.written && !scripts.is_empty() {
         say_how_to_start(&scripts);
     }
@@ -136,12 +189,19 @@ fn show(report: &Report, arguments: &Arguments) {
 
 /// `python script.py` compiles the script anew; only what it imports comes from bytecode.
 fn say_how_to_start(scripts: &[&Path]) {
-    let mut shown: Vec<String> = scripts.iter().map(|path| path.display().to_string()).collect();
+    let mut shown: Vec<String> = scripts
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     shown.dedup();
     let more = shown.len().saturating_sub(3);
     shown.truncate(3);
     let list = shown.join(", ");
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
     eprintln!(
         "note: `python {0}` never reads that script's own bytecode; to start it instrumented: equip run {0} ARGS\n      \
          (scripts: {list}{more}; modules that they import are instrumented either way)",
@@ -154,7 +214,11 @@ pub fn plugins() -> anyhow::Result<u8> {
     let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let mut seen = std::collections::BTreeSet::new();
     for folder in &loader.directories {
-        let mut files: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().collect();
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect();
         files.sort_by_key(std::fs::DirEntry::file_name);
         for file in files {
             let name = file.file_name().to_string_lossy().into_owned();
@@ -163,7 +227,13 @@ pub fn plugins() -> anyhow::Result<u8> {
             }
             if let Ok(library) = loader.load(&file.path()) {
                 println!("{} {}  {}", library.name, library.version, library.about);
-                println!("    API {}.{}, {}, {}", library.api.0, library.api.1, library.rustc, library.path.display());
+                println!(
+                    "    API {}.{}, {}, {}",
+                    library.api.0,
+                    library.api.1,
+                    library.rustc,
+                    library.path.display()
+                );
             }
         }
     }

@@ -35,7 +35,10 @@ pub fn run(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
 }
 
 /// Every pyc below the targets that may have something to restore, whatever its Python.
-fn instrumented(options: &Targets, arguments: &Arguments) -> anyhow::Result<Vec<std::path::PathBuf>> {
+fn instrumented(
+    options: &Targets,
+    arguments: &Arguments,
+) -> anyhow::Result<Vec<std::path::PathBuf>> {
     let found = program::touched(&options.targets);
     let (files, unreadable) = found.map_err(|error| crate::Status(1, error.to_string()))?;
     for (path, why) in unreadable {
@@ -52,10 +55,17 @@ pub fn status(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
         let text = match &bytes {
             Err(_) => "not compiled".to_owned(),
             Ok(bytes) => {
-                let fresh = module.source.as_deref().is_none_or(|source| program::is_fresh(bytes, source));
+                let fresh = module
+                    .source
+                    .as_deref()
+                    .is_none_or(|source| program::is_fresh(bytes, source));
                 match (Provenance::read(bytes), fresh) {
                     (Some(record), fresh) => {
-                        let plugins: Vec<_> = record.plugins.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+                        let plugins: Vec<_> = record
+                            .plugins
+                            .iter()
+                            .map(|p| format!("{} {}", p.name, p.version))
+                            .collect();
                         let stale = if fresh { "" } else { ", out of date" };
                         format!("instrumented by {}{stale}", plugins.join(", "))
                     }

@@ -26,9 +26,9 @@ from importlib.machinery import SourceFileLoader
 sys.argv[0] = {script}
 sys.path[0] = {folder}
 global __file__, __cached__, __loader__
-__file__ = {script}
+__file__ = {path}
 __cached__ = None
-__loader__ = SourceFileLoader('__main__', {script})";
+__loader__ = SourceFileLoader('__main__', {path})";
 
 pub fn run(options: &Run, arguments: &Arguments) -> anyhow::Result<u8> {
     let search = super::search(arguments);
@@ -46,31 +46,65 @@ pub fn run(options: &Run, arguments: &Arguments) -> anyhow::Result<u8> {
         bail!("{script}: not a script");
     };
     let bytes = std::fs::read(&module.pyc).ok().filter(|bytes| {
-        Provenance::read(bytes).is_some() && module.source.as_deref().is_none_or(|source| program::is_fresh(bytes, source))
+        Provenance::read(bytes).is_some()
+            && module
+                .source
+                .as_deref()
+                .is_none_or(|source| program::is_fresh(bytes, source))
     });
     let Some(bytes) = bytes else {
-        bail!("{script} is not instrumented (or has changed since): equip --plugin PLUGIN {script}");
+        bail!(
+            "{script} is not instrumented (or has changed since): equip --plugin PLUGIN {script}"
+        );
     };
     let pyc = PycFile::parse(&bytes).with_context(|| module.pyc.display().to_string())?;
     let isa = pyc.isa;
     let helpers = Arc::new(Helpers::new(search));
     let python = helpers.search().find(isa)?.path;
-    let folder = path.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
+    let folder = path
+        .parent()
+        .unwrap_or(Path::new("/"))
+        .to_string_lossy()
+        .into_owned();
     let values = vec![
         ("script".to_owned(), Value::Str(script.to_owned())),
         ("folder".to_owned(), Value::Str(folder)),
+        (
+            "path".to_owned(),
+            Value::Str(path.to_string_lossy().into_owned()),
+        ),
     ];
     let (templates, mut edits) = (Templates::default(), Edits::default());
-    edits.add(&templates, 0, DeclId(0), Site::ModuleEnter(When::Always), AS_SCRIPT, values)?;
-    let authors = [Author { name: "run".to_owned(), ..Author::default() }];
+    edits.add(
+        &templates,
+        0,
+        DeclId(0),
+        Site::ModuleEnter(When::Always),
+        AS_SCRIPT,
+        values,
+    )?;
+    let authors = [Author {
+        name: "run".to_owned(),
+        ..Author::default()
+    }];
     let snippets = Snippets::new(helpers.clone(), Snippets::default_cache());
-    let pipeline = Pipeline { authors: &authors, snippets: &snippets };
+    let pipeline = Pipeline {
+        authors: &authors,
+        snippets: &snippets,
+    };
     let declarations = declarations(&pyc);
-    let subject = Subject { module_name: "__main__", optimize: 0 };
+    let subject = Subject {
+        module_name: "__main__",
+        optimize: 0,
+    };
     let ready = pipeline.apply(&bytes, pyc, &declarations, &edits, subject)?;
     drop(helpers);
     let place = tempfile::Builder::new().prefix("equip-run-").tempdir()?;
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let file = place.path().join(format!("{name}.pyc"));
     std::fs::write(&file, ready.bytes)?;
     let mut args = vec![file.into_os_string()];
@@ -81,7 +115,12 @@ pub fn run(options: &Run, arguments: &Arguments) -> anyhow::Result<u8> {
 /// Runs Python to its end; a signal that ended it gives 128 and its number, as shells do.
 fn start(python: &Path, args: &[OsString]) -> anyhow::Result<u8> {
     use std::os::unix::process::ExitStatusExt;
-    let status = Command::new(python).args(args).status().with_context(|| python.display().to_string())?;
-    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    let status = Command::new(python)
+        .args(args)
+        .status()
+        .with_context(|| python.display().to_string())?;
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     Ok(code as u8)
 }

@@ -19,7 +19,11 @@ pub fn run(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
         match judged {
             Ok(found) => {
                 files += 1;
-                complaints.extend(found.into_iter().map(|complaint| (module.pyc.clone(), complaint.to_string())));
+                complaints.extend(
+                    found
+                        .into_iter()
+                        .map(|complaint| (module.pyc.clone(), complaint.to_string())),
+                );
             }
             Err(error) => {
                 failed += 1;
@@ -33,16 +37,26 @@ pub fn run(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
                 .iter()
                 .map(|(file, text)| serde_json::json!({"file": file, "complaint": text}))
                 .collect();
-            println!("{}", serde_json::json!({"files": files, "code_objects": codes, "failed": failed, "complaints": list}));
+            println!(
+                "{}",
+                serde_json::json!({"files": files, "code_objects": codes, "failed": failed, "complaints": list})
+            );
         }
         Format::Text => {
             for (file, text) in &complaints {
                 println!("{}: {text}", file.display());
             }
             if !arguments.quiet {
-                eprintln!("{files} files, {codes} code objects: {} complaints, {failed} files unreadable", complaints.len());
+                eprintln!(
+                    "{files} files, {codes} code objects: {} complaints, {failed} files unreadable",
+                    complaints.len()
+                );
             }
         }
     }
-    Ok(if !complaints.is_empty() { 4 } else { u8::from(failed > 0) })
+    Ok(if !complaints.is_empty() {
+        4
+    } else {
+        u8::from(failed > 0)
+    })
 }

@@ -10,18 +10,27 @@ use crate::marshal::{ObjectId, Objects};
 ///
 /// # Errors
 /// [`Error::Direction`]: no instruction for a jump. The stack size is taken from the body.
-pub fn assemble(mut body: Body, original: &CodeObject, objects: &mut Objects<'_>) -> Result<CodeObject, Error> {
+pub fn assemble(
+    mut body: Body,
+    original: &CodeObject,
+    objects: &mut Objects<'_>,
+) -> Result<CodeObject, Error> {
     let slots = place_slots(&mut body, objects.items(original.localsplusnames).len());
     let layout = layout(&mut body)?;
     let linetable = line_table(&body, &layout);
     let code = encode(&body, &layout);
     let exceptiontable = handlers::encode(&body, &layout.starts);
     let mut new = original.clone();
-    let tuple = |objects: &mut Objects<'_>, old: ObjectId, items: &[ObjectId]| match objects.items(old) == items {
+    let tuple = |objects: &mut Objects<'_>, old: ObjectId, items: &[ObjectId]| match objects
+        .items(old)
+        == items
+    {
         true => old,
         false => objects.push_tuple(items),
     };
-    let bytes = |objects: &mut Objects<'_>, old: ObjectId, bytes: Vec<u8>| match objects.bytes(old) == Some(&bytes) {
+    let bytes = |objects: &mut Objects<'_>, old: ObjectId, bytes: Vec<u8>| match objects.bytes(old)
+        == Some(&bytes)
+    {
         true => old,
         false => objects.push_bytes(bytes),
     };
@@ -30,8 +39,14 @@ pub fn assemble(mut body: Body, original: &CodeObject, objects: &mut Objects<'_>
     new.consts = tuple(objects, original.consts, &body.consts);
     new.names = tuple(objects, original.names, &body.names);
     if let Some(slots) = slots {
-        let names: Vec<_> = slots.iter().map(|slot| body.locals[*slot as usize].name).collect();
-        let kinds = slots.iter().map(|slot| body.locals[*slot as usize].kind).collect();
+        let names: Vec<_> = slots
+            .iter()
+            .map(|slot| body.locals[*slot as usize].name)
+            .collect();
+        let kinds = slots
+            .iter()
+            .map(|slot| body.locals[*slot as usize].kind)
+            .collect();
         new.localsplusnames = objects.push_tuple(&names);
         new.localspluskinds = objects.push_bytes(kinds);
     }
@@ -46,9 +61,15 @@ fn place_slots(body: &mut Body, decoded: usize) -> Option<Vec<u32>> {
     if body.locals.len() == decoded {
         return None;
     }
-    let locals = body.locals[..decoded].iter().filter(|slot| slot.kind & kinds::LOCAL != 0).count();
-    let order: Vec<u32> =
-        (0..locals).chain(decoded..body.locals.len()).chain(locals..decoded).map(|n| n as u32).collect();
+    let locals = body.locals[..decoded]
+        .iter()
+        .filter(|slot| slot.kind & kinds::LOCAL != 0)
+        .count();
+    let order: Vec<u32> = (0..locals)
+        .chain(decoded..body.locals.len())
+        .chain(locals..decoded)
+        .map(|n| n as u32)
+        .collect();
     let mut place = vec![0u32; order.len()];
     for (new, old) in order.iter().enumerate() {
         place[*old as usize] = new as u32;
@@ -88,8 +109,16 @@ fn split_pairs(body: &mut Body) {
         match instr.arg {
             Arg::Locals(one, other) if one > 15 || other > 15 => {
                 let (first, second) = halves(instr.opcode);
-                body.instrs.push(Instr { opcode: first, arg: Arg::Local(one), ..instr });
-                body.instrs.push(Instr { opcode: second, arg: Arg::Local(other), ..instr });
+                body.instrs.push(Instr {
+                    opcode: first,
+                    arg: Arg::Local(one),
+                    ..instr
+                });
+                body.instrs.push(Instr {
+                    opcode: second,
+                    arg: Arg::Local(other),
+                    ..instr
+                });
             }
             _ => body.instrs.push(instr),
         }
@@ -132,7 +161,8 @@ fn layout(body: &mut Body) -> Result<Layout, Error> {
             }
         };
     }
-    let size = |arg: u32| 1 + u32::from(arg > 0xFF) + u32::from(arg > 0xFFFF) + u32::from(arg > 0xFF_FFFF);
+    let size =
+        |arg: u32| 1 + u32::from(arg > 0xFF) + u32::from(arg > 0xFFFF) + u32::from(arg > 0xFF_FFFF);
     let target = |at: u32| match body.instrs[at as usize].arg {
         Arg::Jump(label) => body.at(label),
         _ => 0,
@@ -185,7 +215,10 @@ fn directed(body: &Body, opcode: Opcode, forward: bool) -> Result<Opcode, Error>
         (O::POP_JUMP_FORWARD_IF_FALSE, O::POP_JUMP_BACKWARD_IF_FALSE),
         (O::POP_JUMP_FORWARD_IF_TRUE, O::POP_JUMP_BACKWARD_IF_TRUE),
         (O::POP_JUMP_FORWARD_IF_NONE, O::POP_JUMP_BACKWARD_IF_NONE),
-        (O::POP_JUMP_FORWARD_IF_NOT_NONE, O::POP_JUMP_BACKWARD_IF_NOT_NONE),
+        (
+            O::POP_JUMP_FORWARD_IF_NOT_NONE,
+            O::POP_JUMP_BACKWARD_IF_NOT_NONE,
+        ),
         (O::JUMP_FORWARD, O::JUMP_BACKWARD),
     ];
     let is_forward = body.isa.info(opcode).operand == Operand::JumpForward;
@@ -197,17 +230,27 @@ fn directed(body: &Body, opcode: Opcode, forward: bool) -> Result<Opcode, Error>
         false => (*f == opcode).then_some(*b),
     });
     match other {
-        Some(other) if body.isa.jumps == Jumps::BothWays || opcode == O::JUMP_FORWARD || opcode == O::JUMP_BACKWARD => {
+        Some(other)
+            if body.isa.jumps == Jumps::BothWays
+                || opcode == O::JUMP_FORWARD
+                || opcode == O::JUMP_BACKWARD =>
+        {
             Ok(other)
         }
-        _ => Err(Error::Direction { opcode, version: body.isa.version }),
+        _ => Err(Error::Direction {
+            opcode,
+            version: body.isa.version,
+        }),
     }
 }
 
 fn encode(body: &Body, layout: &Layout) -> Vec<u8> {
     let units = layout.starts[body.instrs.len()] as usize;
     let mut out = Vec::with_capacity(2 * units);
-    let extended = body.isa.number(Opcode::EXTENDED_ARG).expect("every version has it");
+    let extended = body
+        .isa
+        .number(Opcode::EXTENDED_ARG)
+        .expect("every version has it");
     for (at, instr) in body.instrs.iter().enumerate() {
         let op = body.isa.info(instr.opcode);
         let arg = layout.args[at];
@@ -215,7 +258,10 @@ fn encode(body: &Body, layout: &Layout) -> Vec<u8> {
         for n in (1..=prefixes).rev() {
             out.extend([extended, (arg >> (8 * n)) as u8]);
         }
-        out.extend([body.isa.number(instr.opcode).expect("decoded or asked for"), arg as u8]);
+        out.extend([
+            body.isa.number(instr.opcode).expect("decoded or asked for"),
+            arg as u8,
+        ]);
         out.resize(out.len() + 2 * usize::from(op.caches), 0);
     }
     out

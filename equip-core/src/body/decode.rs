@@ -17,10 +17,20 @@ pub(super) struct Targets {
 
 impl Targets {
     /// The label at code unit `target`.
-    pub(super) fn label(&mut self, from: usize, target: i64, found: &mut Vec<u32>) -> Result<Label, Error> {
-        let unit = usize::try_from(target).ok().filter(|unit| *unit < self.starts.len());
+    pub(super) fn label(
+        &mut self,
+        from: usize,
+        target: i64,
+        found: &mut Vec<u32>,
+    ) -> Result<Label, Error> {
+        let unit = usize::try_from(target)
+            .ok()
+            .filter(|unit| *unit < self.starts.len());
         let Some(unit) = unit.filter(|unit| self.starts[*unit] != NONE) else {
-            return Err(Error::Target { offset: 2 * from as u32, target: 2 * target });
+            return Err(Error::Target {
+                offset: 2 * from as u32,
+                target: 2 * target,
+            });
         };
         let label = &mut self.labels[unit];
         if *label == NONE {
@@ -38,13 +48,24 @@ impl Targets {
 pub fn decode(isa: &'static Isa, objects: &Objects<'_>, code: &CodeObject) -> Result<Body, Error> {
     let bytes = code.bytecode(objects);
     let units = bytes.len() / 2;
-    let kinds = objects.bytes(code.localspluskinds).expect("the reader checked the type");
+    let kinds = objects
+        .bytes(code.localspluskinds)
+        .expect("the reader checked the type");
     let slot_names = objects.items(code.localsplusnames);
     if kinds.len() != slot_names.len() {
-        return Err(Error::Slots { names: slot_names.len(), kinds: kinds.len() });
+        return Err(Error::Slots {
+            names: slot_names.len(),
+            kinds: kinds.len(),
+        });
     }
-    let locals: Vec<_> =
-        slot_names.iter().zip(kinds).map(|(name, kind)| Slot { name: *name, kind: *kind }).collect();
+    let locals: Vec<_> = slot_names
+        .iter()
+        .zip(kinds)
+        .map(|(name, kind)| Slot {
+            name: *name,
+            kind: *kind,
+        })
+        .collect();
     let mut body = Body {
         isa,
         instrs: Vec::with_capacity(units / 2 + 8),
@@ -57,7 +78,10 @@ pub fn decode(isa: &'static Isa, objects: &Objects<'_>, code: &CodeObject) -> Re
         first_line: code.firstlineno,
         flags: code.flags,
     };
-    let mut targets = Targets { starts: vec![NONE; units], labels: vec![NONE; units] };
+    let mut targets = Targets {
+        starts: vec![NONE; units],
+        labels: vec![NONE; units],
+    };
     let mut jumps: Vec<(u32, u32, i64)> = Vec::new(); // instruction, its unit, target unit
     let mut ends: Vec<u32> = Vec::with_capacity(units / 2 + 8); // unit behind each instruction
     let mut unit = 0;
@@ -70,20 +94,30 @@ pub fn decode(isa: &'static Isa, objects: &Objects<'_>, code: &CodeObject) -> Re
             arg = (arg | u32::from(bytes[2 * unit + 1])) << 8;
             unit += 1;
             if unit == units {
-                return Err(Error::CutShort { offset: 2 * start as u32 });
+                return Err(Error::CutShort {
+                    offset: 2 * start as u32,
+                });
             }
             number = bytes[2 * unit];
         }
         arg |= u32::from(bytes[2 * unit + 1]);
         let offset = 2 * unit as u32;
-        let op = isa.op(number).ok_or(Error::UnknownOpcode { opcode: number, offset })?;
+        let op = isa.op(number).ok_or(Error::UnknownOpcode {
+            opcode: number,
+            offset,
+        })?;
         unit += 1 + usize::from(op.caches);
         if unit > units {
             return Err(Error::CutShort { offset });
         }
         let index = |what, index: u32, len: usize| match (index as usize) < len {
             true => Ok(index),
-            false => Err(Error::Index { what, index, offset, len }),
+            false => Err(Error::Index {
+                what,
+                index,
+                offset,
+                len,
+            }),
         };
         let arg = match op.operand {
             Operand::None if arg == 0 => Arg::None,
@@ -103,24 +137,40 @@ pub fn decode(isa: &'static Isa, objects: &Objects<'_>, code: &CodeObject) -> Re
             }
             Operand::JumpForward | Operand::JumpBackward | Operand::LabelBackward => {
                 let distance = i64::from(arg);
-                let distance =
-                    if op.operand == Operand::JumpForward { distance } else { -distance };
-                jumps.push((body.instrs.len() as u32, start as u32, unit as i64 + distance));
+                let distance = if op.operand == Operand::JumpForward {
+                    distance
+                } else {
+                    -distance
+                };
+                jumps.push((
+                    body.instrs.len() as u32,
+                    start as u32,
+                    unit as i64 + distance,
+                ));
                 Arg::None
             }
         };
         targets.starts[start] = body.instrs.len() as u32;
         ends.push(unit as u32);
-        body.instrs.push(Instr { opcode: op.opcode, arg, location: Location::NONE, handler: None });
+        body.instrs.push(Instr {
+            opcode: op.opcode,
+            arg,
+            location: Location::NONE,
+            handler: None,
+        });
     }
-    if bytes.len() % 2 != 0 {
-        return Err(Error::CutShort { offset: bytes.len() as u32 - 1 });
+    if !bytes.len().is_multiple_of(2) {
+        return Err(Error::CutShort {
+            offset: bytes.len() as u32 - 1,
+        });
     }
     for (instr, from, target) in jumps {
         let label = targets.label(from as usize, target, &mut body.labels)?;
         body.instrs[instr as usize].arg = Arg::Jump(label);
     }
-    let table = objects.bytes(code.exceptiontable).expect("the reader checked the type");
+    let table = objects
+        .bytes(code.exceptiontable)
+        .expect("the reader checked the type");
     let mut at = 0; // entries are in order, and so are instructions
     for entry in handlers::entries(table) {
         let entry = entry?;
@@ -138,14 +188,19 @@ pub fn decode(isa: &'static Isa, objects: &Objects<'_>, code: &CodeObject) -> Re
         }
         let start = if at == 0 { 0 } else { ends[at - 1] };
         if start != entry.start {
-            return Err(Error::Range { start: entry.start, end: entry.end });
+            return Err(Error::Range {
+                start: entry.start,
+                end: entry.end,
+            });
         }
         while at < ends.len() && ends[at] <= entry.end {
             body.instrs[at].handler = Some(id);
             at += 1;
         }
     }
-    let table = objects.bytes(code.linetable).expect("the reader checked the type");
+    let table = objects
+        .bytes(code.linetable)
+        .expect("the reader checked the type");
     lines::decode(table, code.firstlineno, &ends, units, &mut body.instrs)?;
     Ok(body)
 }

@@ -24,7 +24,12 @@ fn entry(reader: &mut Reader<'_>, line: &mut i32) -> Result<(u32, Location), Tru
             let end_line = line.wrapping_add(reader.varint()? as i32);
             let column = reader.varint()? as i32 - 1;
             let end_column = reader.varint()? as i32 - 1;
-            Location { line: *line, end_line, column, end_column }
+            Location {
+                line: *line,
+                end_line,
+                column,
+                end_column,
+            }
         }
         NO_COLUMNS => {
             *line = line.wrapping_add(reader.svarint()?);
@@ -33,13 +38,23 @@ fn entry(reader: &mut Reader<'_>, line: &mut i32) -> Result<(u32, Location), Tru
         ONE_LINE..NO_COLUMNS => {
             *line = line.wrapping_add(i32::from(code - ONE_LINE));
             let column = reader.u8()?.into();
-            Location { line: *line, end_line: *line, column, end_column: reader.u8()?.into() }
+            Location {
+                line: *line,
+                end_line: *line,
+                column,
+                end_column: reader.u8()?.into(),
+            }
         }
         _ => {
             let byte = reader.u8()?;
             let column = i32::from(code) << 3 | i32::from(byte >> 4);
             let end_column = column + i32::from(byte & 15);
-            Location { line: *line, end_line: *line, column, end_column }
+            Location {
+                line: *line,
+                end_line: *line,
+                column,
+                end_column,
+            }
         }
     };
     Ok((units, location))
@@ -56,8 +71,10 @@ pub(super) fn decode(
     let mut reader = Reader::new(table, 0);
     let (mut line, mut covered, mut at) = (first_line, 0u32, 0);
     while reader.left() > 0 {
-        let (len, location) = entry(&mut reader, &mut line)
-            .map_err(|source| Error::Table { table: "location table", source })?;
+        let (len, location) = entry(&mut reader, &mut line).map_err(|source| Error::Table {
+            table: "location table",
+            source,
+        })?;
         covered = covered.saturating_add(len);
         // An instruction longer than an entry is covered by several equal ones.
         while at < ends.len() && ends[at] <= covered {
@@ -66,7 +83,10 @@ pub(super) fn decode(
         }
     }
     if covered as usize != units {
-        return Err(Error::Lines { covered: covered as usize, units });
+        return Err(Error::Lines {
+            covered: covered as usize,
+            units,
+        });
     }
     Ok(())
 }
@@ -77,7 +97,8 @@ pub fn lines_of(table: &[u8], first_line: i32) -> impl Iterator<Item = i32> + '_
     let (mut line, mut last) = (first_line, -1);
     std::iter::from_fn(move || {
         loop {
-            let (_, location) = (reader.left() > 0).then(|| entry(&mut reader, &mut line).ok())??;
+            let (_, location) =
+                (reader.left() > 0).then(|| entry(&mut reader, &mut line).ok())??;
             if location.line >= 0 && location.line != last {
                 last = location.line;
                 return Some(last);
@@ -91,7 +112,9 @@ pub fn lines_by_unit(table: &[u8], first_line: i32) -> impl Iterator<Item = i32>
     let mut reader = Reader::new(table, 0);
     let mut line = first_line;
     let entries = std::iter::from_fn(move || {
-        (reader.left() > 0).then(|| entry(&mut reader, &mut line).ok()).flatten()
+        (reader.left() > 0)
+            .then(|| entry(&mut reader, &mut line).ok())
+            .flatten()
     });
     entries.flat_map(|(units, location)| std::iter::repeat_n(location.line, units as usize))
 }
@@ -106,7 +129,12 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(form: Entry, first_line: i32, capacity: usize) -> Self {
-        Writer { out: Vec::with_capacity(capacity), line: first_line, form, pending: None }
+        Writer {
+            out: Vec::with_capacity(capacity),
+            line: first_line,
+            form,
+            pending: None,
+        }
     }
 
     /// The next instruction, of that many units.
@@ -126,7 +154,9 @@ impl Writer {
     }
 
     fn flush(&mut self) {
-        let Some((location, mut units)) = self.pending.take() else { return };
+        let Some((location, mut units)) = self.pending.take() else {
+            return;
+        };
         while units > MAX_UNITS {
             self.entry(location, MAX_UNITS);
             units -= MAX_UNITS;

@@ -54,16 +54,30 @@ pub struct Location {
 
 impl Location {
     /// No position at all.
-    pub const NONE: Location = Location { line: -1, end_line: -1, column: -1, end_column: -1 };
+    pub const NONE: Location = Location {
+        line: -1,
+        end_line: -1,
+        column: -1,
+        end_column: -1,
+    };
 
     /// A line without columns.
     pub fn line(line: i32) -> Self {
-        Location { line, end_line: line, column: -1, end_column: -1 }
+        Location {
+            line,
+            end_line: line,
+            column: -1,
+            end_column: -1,
+        }
     }
 
     /// The same line without columns.
     pub fn without_columns(self) -> Self {
-        if self.line < 0 { Location::NONE } else { Location::line(self.line) }
+        if self.line < 0 {
+            Location::NONE
+        } else {
+            Location::line(self.line)
+        }
     }
 }
 

@@ -24,13 +24,20 @@ pub fn depths(body: &Body) -> Result<Depths, Error> {
     let mut max = 0;
     let mut arrive = |at: usize, depth: i32, todo: &mut Vec<u32>, before: &mut [i32]| {
         max = max.max(depth);
-        let Some(known) = before.get_mut(at) else { return Err(Error::FallsOff) };
+        let Some(known) = before.get_mut(at) else {
+            return Err(Error::FallsOff);
+        };
         if *known < 0 {
             *known = depth;
             todo.push(at as u32);
         } else if *known != depth {
             let opcode = body.instrs[at].opcode;
-            return Err(Error::Depth { index: at, opcode, one: *known, other: depth });
+            return Err(Error::Depth {
+                index: at,
+                opcode,
+                one: *known,
+                other: depth,
+            });
         }
         Ok(())
     };
@@ -54,16 +61,27 @@ pub fn depths(body: &Body) -> Result<Depths, Error> {
             {
                 let after = depth + op.jump.of(arg) as i32;
                 if after < 0 {
-                    return Err(Error::Underflow { index: at, opcode: instr.opcode });
+                    return Err(Error::Underflow {
+                        index: at,
+                        opcode: instr.opcode,
+                    });
                 }
-                arrive(body.labels[label as usize] as usize, after, &mut todo, &mut before)?;
+                arrive(
+                    body.labels[label as usize] as usize,
+                    after,
+                    &mut todo,
+                    &mut before,
+                )?;
             }
             if matches!(op.flow, Flow::Exit | Flow::Jump) {
                 break;
             }
             depth += op.effect.of(arg) as i32;
             if depth < 0 {
-                return Err(Error::Underflow { index: at, opcode: instr.opcode });
+                return Err(Error::Underflow {
+                    index: at,
+                    opcode: instr.opcode,
+                });
             }
             at += 1;
             let known = before.get(at).copied();
@@ -74,5 +92,8 @@ pub fn depths(body: &Body) -> Result<Depths, Error> {
             todo.pop(); // it goes on here
         }
     }
-    Ok(Depths { before, max: max as u32 })
+    Ok(Depths {
+        before,
+        max: max as u32,
+    })
 }

@@ -67,7 +67,10 @@ impl Effect {
             Effect::Linear(base, slope) => i64::from(base) + i64::from(slope) * arg,
             Effect::PerBit(base, weights) => {
                 let bits = weights.iter().enumerate();
-                i64::from(base) + bits.map(|(b, w)| i64::from(*w) * (arg >> b & 1)).sum::<i64>()
+                i64::from(base)
+                    + bits
+                        .map(|(b, w)| i64::from(*w) * (arg >> b & 1))
+                        .sum::<i64>()
             }
             Effect::UnpackEx => (arg & 0xFF) + (arg >> 8),
             Effect::BuildSlice => -1 - i64::from(arg == 3),
@@ -303,7 +306,10 @@ impl Isa {
     /// The number of an instruction, if this CPython has it.
     #[inline]
     pub fn number(&self, opcode: Opcode) -> Option<u8> {
-        self.numbers.get(opcode.0 as usize).copied().filter(|n| *n != 0)
+        self.numbers
+            .get(opcode.0 as usize)
+            .copied()
+            .filter(|n| *n != 0)
     }
 
     /// Whether this CPython has that instruction.
@@ -320,6 +326,7 @@ impl Isa {
     #[inline]
     pub fn info(&self, opcode: Opcode) -> &'static OpInfo {
         let number = self.number(opcode).expect("an instruction of this version");
-        self.op(number).expect("numbers and instructions are generated together")
+        self.op(number)
+            .expect("numbers and instructions are generated together")
     }
 }

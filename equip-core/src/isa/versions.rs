@@ -38,7 +38,10 @@ const BASE_311: Isa = Isa {
     iterator_slots: 1,
     class_deref: ClassDeref::Classderef,
     docstring: Docstring::FirstConstant,
-    resume: ResumeBits { reason: 3, depth1: 0 },
+    resume: ResumeBits {
+        reason: 3,
+        depth1: 0,
+    },
     yield_arg: YieldArg::None,
     load_fast_checks: true,
     exact_bool_jumps: false,
@@ -75,20 +78,30 @@ const BASE_313: Isa = Isa {
     jump_search: JumpSearch::TargetIndex,
     loop_exit: LoopExit::KeepsIterator,
     yield_arg: YieldArg::Delegates,
-    resume: ResumeBits { reason: 3, depth1: 4 },
+    resume: ResumeBits {
+        reason: 3,
+        depth1: 4,
+    },
     exact_bool_jumps: true,
     compare_shift: 5,
     ..BASE_312
 };
 
-const BASE_314: Isa =
-    Isa { version: Version(3, 14), cache_tag: "cpython-314", docstring: Docstring::Flag, ..BASE_313 };
+const BASE_314: Isa = Isa {
+    version: Version(3, 14),
+    cache_tag: "cpython-314",
+    docstring: Docstring::Flag,
+    ..BASE_313
+};
 
 const BASE_315: Isa = Isa {
     version: Version(3, 15),
     cache_tag: "cpython-315",
     iterator_slots: 2,
-    resume: ResumeBits { reason: 7, depth1: 8 },
+    resume: ResumeBits {
+        reason: 7,
+        depth1: 8,
+    },
     eager_import: 2,
     ..BASE_314
 };

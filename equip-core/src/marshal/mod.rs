@@ -88,7 +88,11 @@ impl<'a> Objects<'a> {
     /// Adds an object.
     pub fn push(&mut self, code: u8, flagged: bool, object: Object<'a>) -> ObjectId {
         let id = ObjectId(self.nodes.len() as u32);
-        self.nodes.push(Node { code, flagged, object });
+        self.nodes.push(Node {
+            code,
+            flagged,
+            object,
+        });
         id
     }
 
@@ -216,7 +220,14 @@ impl<'a> Objects<'a> {
     pub fn push_items(&mut self, code: u8, flagged: bool, items: &[ObjectId]) -> ObjectId {
         let start = self.children.len() as u32;
         self.children.extend_from_slice(items);
-        self.push(code, flagged, Object::Items(Items { start, len: items.len() as u32 }))
+        self.push(
+            code,
+            flagged,
+            Object::Items(Items {
+                start,
+                len: items.len() as u32,
+            }),
+        )
     }
 
     /// Adds one of `None`, `True`, `False`, `...` by its type code.
@@ -264,7 +275,11 @@ impl<'a> Objects<'a> {
                 Object::Code(index) => Object::Code(index),
             },
         });
-        Objects { nodes: nodes.collect(), children: self.children, codes: self.codes }
+        Objects {
+            nodes: nodes.collect(),
+            children: self.children,
+            codes: self.codes,
+        }
     }
 
     /// Copies an object of another arena, children included.
@@ -278,8 +293,11 @@ impl<'a> Objects<'a> {
             Object::Bytes(bytes) => Object::Bytes(Cow::Owned(bytes.to_vec())),
             Object::Str(bytes) => Object::Str(Cow::Owned(bytes.to_vec())),
             Object::Items(_) => {
-                let items: Vec<_> =
-                    from.items(id).iter().map(|item| self.import(from, *item)).collect();
+                let items: Vec<_> = from
+                    .items(id)
+                    .iter()
+                    .map(|item| self.import(from, *item))
+                    .collect();
                 return self.push_items(node.code, false, &items);
             }
             Object::Code(index) => {

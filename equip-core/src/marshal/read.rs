@@ -87,7 +87,13 @@ pub fn read(
         codes: Vec::new(),
     };
     let bytes = Reader::new(data, offset);
-    let mut input = In { bytes, objects, refs: Vec::new(), scratch: Vec::new(), layout };
+    let mut input = In {
+        bytes,
+        objects,
+        refs: Vec::new(),
+        scratch: Vec::new(),
+        layout,
+    };
     let root = input.object(0)?;
     Ok((input.objects, root, input.bytes.offset()))
 }
@@ -214,7 +220,9 @@ impl<'a> In<'a> {
         let start = self.objects.children.len() as u32;
         let len = (self.scratch.len() - base) as u32;
         self.objects.children.extend(self.scratch.drain(base..));
-        let id = self.objects.push(code, flagged, Object::Items(super::Items { start, len }));
+        let id = self
+            .objects
+            .push(code, flagged, Object::Items(super::Items { start, len }));
         if let Some(slot) = reserved {
             self.refs[slot] = Some(id);
         }
@@ -229,7 +237,11 @@ impl<'a> In<'a> {
             *int = self.bytes.u32()?;
         }
         let [argcount, posonlyargcount, kwonlyargcount, stacksize, flags] = ints;
-        let wrong = |field, wanted| Error::Field { offset, field, wanted };
+        let wrong = |field, wanted| Error::Field {
+            offset,
+            field,
+            wanted,
+        };
         let mut field = |name, kind: Field| -> Result<ObjectId, Error> {
             let id = self.object(depth + 1)?;
             let ok = match kind {
@@ -237,10 +249,16 @@ impl<'a> In<'a> {
                 Field::Str => self.objects.str_bytes(id).is_some(),
                 Field::Tuple => self.objects.tuple(id).is_some(),
                 Field::Names => self.objects.tuple(id).is_some_and(|items| {
-                    items.iter().all(|item| self.objects.str_bytes(*item).is_some())
+                    items
+                        .iter()
+                        .all(|item| self.objects.str_bytes(*item).is_some())
                 }),
             };
-            if ok { Ok(id) } else { Err(wrong(name, kind.name())) }
+            if ok {
+                Ok(id)
+            } else {
+                Err(wrong(name, kind.name()))
+            }
         };
         let code = field("co_code", Field::Bytes)?;
         let consts = field("co_consts", Field::Tuple)?;

@@ -16,7 +16,13 @@ struct Out<'o, 'a> {
 /// Appends the marshalled form of an object.
 pub fn write(objects: &Objects<'_>, root: ObjectId, layout: CodeLayout, out: &mut Vec<u8>) {
     let numbers = vec![UNSEEN; objects.len()];
-    Out { objects, numbers, next: 0, layout }.object(root, out);
+    Out {
+        objects,
+        numbers,
+        next: 0,
+        layout,
+    }
+    .object(root, out);
 }
 
 impl Out<'_, '_> {
@@ -74,7 +80,13 @@ impl Out<'_, '_> {
     fn code(&mut self, id: ObjectId, out: &mut Vec<u8>) {
         let CodeLayout::LocalsPlus = self.layout;
         let code = self.objects.code(id).expect("the node is a code object");
-        let ints = [code.argcount, code.posonlyargcount, code.kwonlyargcount, code.stacksize, code.flags];
+        let ints = [
+            code.argcount,
+            code.posonlyargcount,
+            code.kwonlyargcount,
+            code.stacksize,
+            code.flags,
+        ];
         for int in ints {
             out.extend_from_slice(&int.to_le_bytes());
         }

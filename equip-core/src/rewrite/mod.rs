@@ -118,7 +118,11 @@ pub enum Refusal {
 
 impl Refusal {
     fn at(offset: usize, message: impl Into<String>) -> Self {
-        Refusal::Snippet { offset, len: 1, message: message.into() }
+        Refusal::Snippet {
+            offset,
+            len: 1,
+            message: message.into(),
+        }
     }
 }
 
@@ -146,17 +150,37 @@ pub fn rewrite<'a>(
     let mut placed = Vec::with_capacity(probes.len());
     for (index, probe) in probes.iter().enumerate() {
         check_meanings(probe, host).map_err(|refusal| (index, refusal))?;
-        let (points, phase, order) =
-            points(&body, objects, host, probe, index as i32).map_err(|refusal| (index, refusal))?;
+        let (points, phase, order) = points(&body, objects, host, probe, index as i32)
+            .map_err(|refusal| (index, refusal))?;
         placed.extend(points.into_iter().map(|point| {
-            let phase = if phase == 1 && !point.by_jump { 0 } else { phase };
-            Placed { point, phase, order, probe: index }
+            let phase = if phase == 1 && !point.by_jump {
+                0
+            } else {
+                phase
+            };
+            Placed {
+                point,
+                phase,
+                order,
+                probe: index,
+            }
         }));
     }
     placed.sort_by_key(|placed| (placed.point.at, placed.phase, placed.order));
-    let needs_depths = body.isa.iterator_slots > 1 || placed.iter().any(|placed| placed.phase > 0);
+    // Where a body starts the stack is empty, but for generator expressions with two-slot iterators.
+    let at_start = |probe: &Probe<'_>| {
+        matches!(
+            probe.place,
+            Place::Top | Place::At(Site::Before | Site::ModuleEnter(_))
+        )
+    };
+    let needs_depths = body.isa.iterator_slots > 1 || !probes.iter().all(at_start);
     let depths = match needs_depths {
-        true => Some(body::depths(&body).map_err(|error| (0, Refusal::Body(error)))?.before),
+        true => Some(
+            body::depths(&body)
+                .map_err(|error| (0, Refusal::Body(error)))?
+                .before,
+        ),
         false => None,
     };
     let depth_at = |at: usize| depths.as_ref().map_or(0, |depths| depths[at]);
@@ -177,7 +201,10 @@ pub fn rewrite<'a>(
     let mut next = 0;
     for (at, instr) in old.iter().enumerate() {
         let first = next;
-        while placed.get(next).is_some_and(|placed| placed.point.at as usize == at) {
+        while placed
+            .get(next)
+            .is_some_and(|placed| placed.point.at as usize == at)
+        {
             next += 1;
         }
         let here = &placed[first..next];
@@ -197,7 +224,9 @@ pub fn rewrite<'a>(
                 at,
                 starts: true,
             };
-            splicer.probe(&probes[placed.probe], &site).map_err(|refusal| (placed.probe, refusal))?;
+            splicer
+                .probe(&probes[placed.probe], &site)
+                .map_err(|refusal| (placed.probe, refusal))?;
         }
         let site = splice::SiteState {
             location: location_from(&old, at),
@@ -222,7 +251,9 @@ pub fn rewrite<'a>(
         }
         moved[at] = splicer.out.len() as u32;
         for placed in &here[falling..arrivals] {
-            splicer.probe(&probes[placed.probe], &site).map_err(|refusal| (placed.probe, refusal))?;
+            splicer
+                .probe(&probes[placed.probe], &site)
+                .map_err(|refusal| (placed.probe, refusal))?;
         }
         if let Some(label) = behind {
             splicer.body.labels[label.0 as usize] = splicer.out.len() as u32;
@@ -232,12 +263,24 @@ pub fn rewrite<'a>(
         }
         let mut last = *instr;
         if arrivals < here.len() && instr.opcode == Opcode::RETURN_CONST {
-            splicer.out.push(Instr { opcode: Opcode::LOAD_CONST, ..*instr });
-            last = Instr { opcode: Opcode::RETURN_VALUE, arg: Arg::None, ..*instr };
+            splicer.out.push(Instr {
+                opcode: Opcode::LOAD_CONST,
+                ..*instr
+            });
+            last = Instr {
+                opcode: Opcode::RETURN_VALUE,
+                arg: Arg::None,
+                ..*instr
+            };
         }
-        let site = splice::SiteState { depth: depth.max(u32::from(last.arg != instr.arg)), ..site };
+        let site = splice::SiteState {
+            depth: depth.max(u32::from(last.arg != instr.arg)),
+            ..site
+        };
         for placed in &here[arrivals..] {
-            splicer.probe(&probes[placed.probe], &site).map_err(|refusal| (placed.probe, refusal))?;
+            splicer
+                .probe(&probes[placed.probe], &site)
+                .map_err(|refusal| (placed.probe, refusal))?;
         }
         emitted[at] = splicer.out.len() as u32;
         splicer.out.push(last);
@@ -261,10 +304,16 @@ fn check_meanings(probe: &Probe<'_>, host: &Host<'_>) -> Result<(), Refusal> {
     }
     if let Some(offset) = template.uses(|m| matches!(m, Meaning::ReturnValue)) {
         if probe.place != Place::At(Site::After) {
-            return Err(Refusal::at(offset, "{return_value} is known at the site `after` only"));
+            return Err(Refusal::at(
+                offset,
+                "{return_value} is known at the site `after` only",
+            ));
         }
         if host.scope != Scope::Function {
-            return Err(Refusal::at(offset, "class and module bodies have no return value"));
+            return Err(Refusal::at(
+                offset,
+                "class and module bodies have no return value",
+            ));
         }
     }
     Ok(())
@@ -283,12 +332,16 @@ fn points(
         _ => Err(Refusal::Site("this site is a module's".to_owned())),
     };
     Ok(match probe.place {
-        Place::Top => {
-            (module_only(vec![sites::module_top(body, objects).ok_or_else(no_start)?])?, 0, index - (1 << 20))
-        }
-        Place::At(Site::ModuleEnter(_)) => {
-            (module_only(vec![sites::module_top(body, objects).ok_or_else(no_start)?])?, 0, index)
-        }
+        Place::Top => (
+            module_only(vec![sites::module_top(body, objects).ok_or_else(no_start)?])?,
+            0,
+            index - (1 << 20),
+        ),
+        Place::At(Site::ModuleEnter(_)) => (
+            module_only(vec![sites::module_top(body, objects).ok_or_else(no_start)?])?,
+            0,
+            index,
+        ),
         Place::At(Site::Before) => {
             let point = match host.scope {
                 Scope::Module => sites::module_top(body, objects),
@@ -319,19 +372,30 @@ fn points(
 }
 
 fn no_such_line(body: &Body, line: u32) -> String {
-    let mut lines: Vec<_> = body.instrs.iter().map(|instr| instr.location.line).filter(|l| *l > 0).collect();
+    let mut lines: Vec<_> = body
+        .instrs
+        .iter()
+        .map(|instr| instr.location.line)
+        .filter(|l| *l > 0)
+        .collect();
     lines.sort_unstable();
     lines.dedup();
     lines.sort_by_key(|known| known.abs_diff(line as i32));
     lines.truncate(3);
     let near: Vec<_> = lines.iter().map(i32::to_string).collect();
-    format!("line {line} has no code here; the nearest that have: {}", near.join(", "))
+    format!(
+        "line {line} has no code here; the nearest that have: {}",
+        near.join(", ")
+    )
 }
 
 /// The line, without columns, of the first instruction from `at` on that has one.
 fn location_from(instrs: &[Instr], at: usize) -> Location {
     let lines = |instr: &&Instr| instr.location.line > 0;
-    let found = instrs[at..].iter().find(lines).or_else(|| instrs[..at].iter().rev().find(lines));
+    let found = instrs[at..]
+        .iter()
+        .find(lines)
+        .or_else(|| instrs[..at].iter().rev().find(lines));
     found.map_or(Location::line(1), |instr| instr.location.without_columns())
 }
 

@@ -20,20 +20,30 @@ pub struct Point {
 
 impl Point {
     fn every_way(at: usize) -> Self {
-        Point { at: at as u32, by_fall: true, passing: Vec::new(), by_jump: true }
+        Point {
+            at: at as u32,
+            by_fall: true,
+            passing: Vec::new(),
+            by_jump: true,
+        }
     }
 
     fn falling(at: usize) -> Self {
-        Point { at: at as u32, by_fall: true, passing: Vec::new(), by_jump: false }
+        Point {
+            at: at as u32,
+            by_fall: true,
+            passing: Vec::new(),
+            by_jump: false,
+        }
     }
 }
 
 /// The index of the `RESUME` that starts the body proper.
 fn start_resume(body: &Body) -> Option<usize> {
     let mask = body.isa.resume.reason;
-    body.instrs.iter().position(|instr| {
-        instr.opcode == Opcode::RESUME && matches!(instr.effect_arg() & mask, 0)
-    })
+    body.instrs
+        .iter()
+        .position(|instr| instr.opcode == Opcode::RESUME && matches!(instr.effect_arg() & mask, 0))
 }
 
 /// Behind the prologue; in class bodies behind the stores that the compiler adds. Not part of a
@@ -55,20 +65,32 @@ fn name_of<'o>(body: &Body, objects: &'o Objects<'_>, at: usize) -> Option<&'o [
 }
 
 fn is(body: &Body, at: usize, opcode: Opcode) -> bool {
-    body.instrs.get(at).is_some_and(|instr| instr.opcode == opcode)
+    body.instrs
+        .get(at)
+        .is_some_and(|instr| instr.opcode == opcode)
 }
 
 /// `__module__`, `__qualname__`, and from 3.12 on `__classdict__`, `.type_params`, `__firstlineno__`.
 fn skip_class_stores(body: &Body, objects: &Objects<'_>, from: usize) -> usize {
-    let implicit: [&[u8]; 5] =
-        [b"__module__", b"__qualname__", b"__firstlineno__", b"__type_params__", b".type_params"];
+    let implicit: [&[u8]; 5] = [
+        b"__module__",
+        b"__qualname__",
+        b"__firstlineno__",
+        b"__type_params__",
+        b".type_params",
+    ];
     let mut last = from;
     for at in from..body.instrs.len().min(from + 16) {
         let instr = &body.instrs[at];
         let stores = match instr.opcode {
-            Opcode::STORE_NAME => name_of(body, objects, at).is_some_and(|name| implicit.contains(&name)),
+            Opcode::STORE_NAME => {
+                name_of(body, objects, at).is_some_and(|name| implicit.contains(&name))
+            }
             Opcode::STORE_DEREF => true,
-            Opcode::LOAD_NAME | Opcode::LOAD_CONST | Opcode::LOAD_SMALL_INT | Opcode::LOAD_LOCALS
+            Opcode::LOAD_NAME
+            | Opcode::LOAD_CONST
+            | Opcode::LOAD_SMALL_INT
+            | Opcode::LOAD_LOCALS
             | Opcode::LOAD_DEREF => continue,
             _ => break,
         };
@@ -85,7 +107,10 @@ pub fn module_top(body: &Body, objects: &Objects<'_>) -> Option<Point> {
     let mut at = start_resume(body)? + 1;
     loop {
         let loads = |at| is(body, at, Opcode::LOAD_CONST) || is(body, at, Opcode::LOAD_SMALL_INT);
-        if loads(at) && is(body, at + 1, Opcode::STORE_NAME) && name_of(body, objects, at + 1) == Some(b"__doc__") {
+        if loads(at)
+            && is(body, at + 1, Opcode::STORE_NAME)
+            && name_of(body, objects, at + 1) == Some(b"__doc__")
+        {
             at += 2;
         } else if is(body, at, Opcode::SETUP_ANNOTATIONS) {
             at += 1;
@@ -130,18 +155,39 @@ pub fn beside(body: &Body, at: usize, after: bool) -> Option<Point> {
 fn is_pinned(body: &Body, at: usize) -> bool {
     use Opcode as O;
     let above = at.checked_sub(1).map(|at| body.instrs[at].opcode);
-    let Some(resume) = start_resume(body) else { return true };
+    let Some(resume) = start_resume(body) else {
+        return true;
+    };
     if at <= resume {
         return true;
     }
     match body.instrs[at].opcode {
-        O::RESUME | O::END_FOR | O::POP_ITER | O::NOT_TAKEN | O::END_SEND | O::CLEANUP_THROW
-        | O::JUMP_BACKWARD_NO_INTERRUPT | O::SEND | O::YIELD_VALUE | O::RERAISE | O::POP_EXCEPT
-        | O::PUSH_EXC_INFO | O::END_ASYNC_FOR => true,
+        O::RESUME
+        | O::END_FOR
+        | O::POP_ITER
+        | O::NOT_TAKEN
+        | O::END_SEND
+        | O::CLEANUP_THROW
+        | O::JUMP_BACKWARD_NO_INTERRUPT
+        | O::SEND
+        | O::YIELD_VALUE
+        | O::RERAISE
+        | O::POP_EXCEPT
+        | O::PUSH_EXC_INFO
+        | O::END_ASYNC_FOR => true,
         _ => matches!(
             above,
-            Some(O::KW_NAMES | O::PRECALL | O::END_FOR | O::RETURN_GENERATOR | O::YIELD_VALUE
-                | O::LOAD_SPECIAL | O::BEFORE_WITH | O::BEFORE_ASYNC_WITH | O::ASYNC_GEN_WRAP)
+            Some(
+                O::KW_NAMES
+                    | O::PRECALL
+                    | O::END_FOR
+                    | O::RETURN_GENERATOR
+                    | O::YIELD_VALUE
+                    | O::LOAD_SPECIAL
+                    | O::BEFORE_WITH
+                    | O::BEFORE_ASYNC_WITH
+                    | O::ASYNC_GEN_WRAP
+            )
         ),
     }
 }
@@ -163,7 +209,9 @@ pub fn lines(body: &Body, wanted: Option<u32>) -> Vec<Point> {
     for handler in &body.handlers {
         handled[body.at(handler.target)] = true;
     }
-    let Some(resume) = start_resume(body) else { return Vec::new() };
+    let Some(resume) = start_resume(body) else {
+        return Vec::new();
+    };
     let mut points: Vec<Point> = Vec::new();
     let mut carried = false; // an arrival that a pinned instruction hands on to the next
     for at in resume + 1..instrs.len() {
@@ -177,7 +225,8 @@ pub fn lines(body: &Body, wanted: Option<u32>) -> Vec<Point> {
         let from_start = at == resume + 1;
         let by_fall = falls && (from_start || line(at - 1) != here || carried);
         let arrives = |from: &u32| line(*from as usize) != here || *from as usize >= at;
-        let by_jump = handled[at] || jumps[at].iter().any(arrives) || !falls && jumps[at].is_empty();
+        let by_jump =
+            handled[at] || jumps[at].iter().any(arrives) || !falls && jumps[at].is_empty();
         carried = false;
         if !by_fall && !by_jump {
             continue;
@@ -186,8 +235,17 @@ pub fn lines(body: &Body, wanted: Option<u32>) -> Vec<Point> {
             carried = by_fall || by_jump;
             continue;
         }
-        let passing = jumps[at].iter().filter(|from| by_jump && !arrives(from)).copied().collect();
-        points.push(Point { at: at as u32, by_fall, passing, by_jump });
+        let passing = jumps[at]
+            .iter()
+            .filter(|from| by_jump && !arrives(from))
+            .copied()
+            .collect();
+        points.push(Point {
+            at: at as u32,
+            by_fall,
+            passing,
+            by_jump,
+        });
     }
     points
 }

@@ -83,11 +83,27 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
     ) -> Self {
         let decoded = body.locals.len();
         let (out, slots, names) = (Vec::new(), FxHashMap::default(), FxHashMap::default());
-        Splicer { body, out, objects, interner, host, compiler, old, decoded, slots, names }
+        Splicer {
+            body,
+            out,
+            objects,
+            interner,
+            host,
+            compiler,
+            old,
+            decoded,
+            slots,
+            names,
+        }
     }
 
     pub(super) fn push(&mut self, opcode: Opcode, arg: Arg, site: &SiteState) {
-        self.out.push(Instr { opcode, arg, location: site.location, handler: site.handler });
+        self.out.push(Instr {
+            opcode,
+            arg,
+            location: site.location,
+            handler: site.handler,
+        });
     }
 
     /// Splices one probe.
@@ -95,7 +111,10 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         let constant = self.host.constant;
         let own = probe.values;
         let value = |name: &str| {
-            let found = own.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone());
+            let found = own
+                .iter()
+                .find(|(own, _)| own == name)
+                .map(|(_, value)| value.clone());
             found.unwrap_or_else(|| constant(name, site.location.line))
         };
         let main_only = matches!(
@@ -103,8 +122,13 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             Place::At(Site::ModuleEnter(When::Main) | Site::ModuleExit(When::Main))
         );
         let arity = self.host.parameters.len();
-        let mut shape =
-            Shape { template: probe.template, arity, captures: &[], main_only, value: &value };
+        let mut shape = Shape {
+            template: probe.template,
+            arity,
+            captures: &[],
+            main_only,
+            value: &value,
+        };
         let mut fragment = self.compiler.fragment(&shape)?;
         let captures: Vec<String> = fragment
             .nested_reads
@@ -168,10 +192,18 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             Opcode::DELETE_FAST | Opcode::LOAD_FAST_AND_CLEAR => instr.arg == Arg::Local(slot),
             _ => false,
         };
-        let is_parameter = self.host.parameters.iter().any(|parameter| parameter.slot == slot);
+        let is_parameter = self
+            .host
+            .parameters
+            .iter()
+            .any(|parameter| parameter.slot == slot);
         let inside = self.inside_comprehension(slot, site.at);
         if let Some(is_cell) = inside {
-            return if is_cell { Variable::Deref(slot) } else { Variable::Fast(slot, false) };
+            return if is_cell {
+                Variable::Deref(slot)
+            } else {
+                Variable::Fast(slot, false)
+            };
         }
         if kind & kinds::CELL != 0 {
             return Variable::Deref(slot);
@@ -179,7 +211,11 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         let certain = is_parameter && (site.starts || !self.old.iter().any(|i| touches(&i)));
         if !is_parameter && site.starts {
             // Only an inlined comprehension's variable may have the name of a global.
-            if self.old.iter().any(|i| i.opcode == Opcode::LOAD_FAST_AND_CLEAR && i.arg == Arg::Local(slot)) {
+            if self
+                .old
+                .iter()
+                .any(|i| i.opcode == Opcode::LOAD_FAST_AND_CLEAR && i.arg == Arg::Local(slot))
+            {
                 let name = self.body.locals[slot as usize].name;
                 let global = self.old.iter().any(|i| {
                     matches!((i.opcode, i.arg), (Opcode::LOAD_GLOBAL, Arg::Name(n, _))
@@ -208,7 +244,9 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                     return Some(made);
                 }
                 // What the comprehension saved comes back from below its result.
-                Opcode::STORE_FAST if index > 0 && self.old[index - 1].opcode == Opcode::SWAP => return None,
+                Opcode::STORE_FAST if index > 0 && self.old[index - 1].opcode == Opcode::SWAP => {
+                    return None;
+                }
                 _ => {}
             }
         }
@@ -239,7 +277,9 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             Variable::Fast(slot, false) => self.push(checked, Arg::Local(slot), site),
             Variable::Deref(slot) => self.push(Opcode::LOAD_DEREF, Arg::Local(slot), site),
             Variable::ClassDeref(slot) => match self.body.isa.class_deref {
-                ClassDeref::Classderef => self.push(Opcode::LOAD_CLASSDEREF, Arg::Local(slot), site),
+                ClassDeref::Classderef => {
+                    self.push(Opcode::LOAD_CLASSDEREF, Arg::Local(slot), site)
+                }
                 ClassDeref::FromDict => {
                     self.push(Opcode::LOAD_LOCALS, Arg::None, site);
                     self.push(Opcode::LOAD_FROM_DICT_OR_DEREF, Arg::Local(slot), site);
@@ -289,7 +329,11 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             return *index;
         }
         let bytes = Some(name.as_bytes());
-        let known = self.body.names.iter().position(|known| self.objects.str_bytes(*known) == bytes);
+        let known = self
+            .body
+            .names
+            .iter()
+            .position(|known| self.objects.str_bytes(*known) == bytes);
         let index = known.unwrap_or_else(|| {
             self.body.names.push(id);
             self.body.names.len() - 1
@@ -313,7 +357,12 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
     }
 
     fn none(&mut self) -> u32 {
-        match self.body.consts.iter().position(|id| self.objects.is_none(*id)) {
+        match self
+            .body
+            .consts
+            .iter()
+            .position(|id| self.objects.is_none(*id))
+        {
             Some(index) => index as u32,
             None => {
                 let id = self.objects.push_singleton(b'N');
@@ -375,7 +424,10 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 id
             }
         };
-        self.body.locals.push(Slot { name: id, kind: kinds::LOCAL });
+        self.body.locals.push(Slot {
+            name: id,
+            kind: kinds::LOCAL,
+        });
         let slot = self.body.locals.len() as u32 - 1;
         self.slots.insert(name, slot);
         slot
@@ -400,7 +452,11 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         captures: &[String],
         site: &SiteState,
     ) -> Result<(), Refusal> {
-        if let Some(offset) = splice.probe.template.uses(|m| *m == snippet::Meaning::ReturnValue) {
+        if let Some(offset) = splice
+            .probe
+            .template
+            .uses(|m| *m == snippet::Meaning::ReturnValue)
+        {
             let _ = offset;
             let slot = self.private_slot(splice.probe.plugin, RETURN_VALUE);
             self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
@@ -425,7 +481,11 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             }
         }
         for name in captures {
-            let index = fragment.locals.iter().position(|local| local == name).expect("a parameter");
+            let index = fragment
+                .locals
+                .iter()
+                .position(|local| local == name)
+                .expect("a parameter");
             match snippet::arg_of(name).and_then(|n| splice.shown.get(&n)) {
                 Some(slot) => self.push(Opcode::LOAD_FAST, Arg::Local(*slot), site),
                 None if name == RETURN_VALUE => {
@@ -449,8 +509,15 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         let slot = self.private_slot(plugin, &format!("shown {name}"));
         let target = self.new_label();
         let end = self.new_label();
-        let handler = self.new_handler(Handler { target, depth: site.depth, lasti: false });
-        let guarded = SiteState { handler: Some(handler), ..*site };
+        let handler = self.new_handler(Handler {
+            target,
+            depth: site.depth,
+            lasti: false,
+        });
+        let guarded = SiteState {
+            handler: Some(handler),
+            ..*site
+        };
         self.read(variable, name, &guarded);
         self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
         self.push(Opcode::JUMP_FORWARD, Arg::Jump(end), site);
@@ -474,7 +541,12 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
     /// Brings the return value back and clears all private slots.
     fn postlude(&mut self, splice: &Splice<'_>, site: &SiteState) {
         let fragment = splice.fragment;
-        if splice.probe.template.uses(|m| *m == snippet::Meaning::ReturnValue).is_some() {
+        if splice
+            .probe
+            .template
+            .uses(|m| *m == snippet::Meaning::ReturnValue)
+            .is_some()
+        {
             let slot = self.private_slot(splice.probe.plugin, RETURN_VALUE);
             self.push(Opcode::LOAD_FAST, Arg::Local(slot), site);
             self.push(Opcode::DELETE_FAST, Arg::Local(slot), site);
@@ -495,14 +567,20 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         let fragment = splice.fragment;
         let body = &fragment.body;
         let labels = self.body.labels.len() as u32;
-        self.body.labels.resize(labels as usize + body.labels.len(), 0);
+        self.body
+            .labels
+            .resize(labels as usize + body.labels.len(), 0);
         let end = self.new_label();
         let handlers: Vec<_> = body
             .handlers
             .iter()
             .map(|handler| {
                 let target = Label(labels + handler.target.0);
-                self.new_handler(Handler { target, depth: handler.depth + site.depth, lasti: handler.lasti })
+                self.new_handler(Handler {
+                    target,
+                    depth: handler.depth + site.depth,
+                    lasti: handler.lasti,
+                })
             })
             .collect();
         let mut starts = vec![0u32; body.instrs.len() + 1];
@@ -511,7 +589,10 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         for (at, instr) in body.instrs.iter().enumerate() {
             starts[at] = self.out.len() as u32;
             let here = SiteState {
-                handler: instr.handler.map(|id| handlers[id.0 as usize]).or(site.handler),
+                handler: instr
+                    .handler
+                    .map(|id| handlers[id.0 as usize])
+                    .or(site.handler),
                 ..*site
             };
             match instr.opcode {
@@ -539,7 +620,10 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             return;
         }
         let constant = |opcode| {
-            matches!(opcode, Opcode::LOAD_CONST | Opcode::LOAD_SMALL_INT | Opcode::LOAD_COMMON_CONSTANT)
+            matches!(
+                opcode,
+                Opcode::LOAD_CONST | Opcode::LOAD_SMALL_INT | Opcode::LOAD_COMMON_CONSTANT
+            )
         };
         match self.out.last() {
             Some(last) if self.out.len() > base && !is_target && constant(last.opcode) => {
@@ -560,12 +644,15 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         let fragment = splice.fragment;
         match instr.arg {
             Arg::None | Arg::Int(_) => self.push(instr.opcode, instr.arg, site),
-            Arg::Jump(Label(label)) => self.push(instr.opcode, Arg::Jump(Label(labels + label)), site),
+            Arg::Jump(Label(label)) => {
+                self.push(instr.opcode, Arg::Jump(Label(labels + label)), site)
+            }
             Arg::Const(index) => {
                 let index = match constants[index as usize] {
                     Some(known) => known,
                     None => {
-                        let id = self.import_constant(splice, fragment.body.consts[index as usize])?;
+                        let id =
+                            self.import_constant(splice, fragment.body.consts[index as usize])?;
                         *constants[index as usize].insert(id)
                     }
                 };
@@ -662,22 +749,34 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         };
         let refuse = |message: String| {
             let offset = splice.probe.template.text().find(name).unwrap_or(0);
-            Err(Refusal::Snippet { offset, len: name.len(), message })
+            Err(Refusal::Snippet {
+                offset,
+                len: name.len(),
+                message,
+            })
         };
         if kind & kinds::FREE != 0 {
             let variable = self.variable(name, site);
             if variable == Variable::Global {
-                return refuse(format!("nonlocal {name}: the function has no variable of that name"));
+                return refuse(format!(
+                    "nonlocal {name}: the function has no variable of that name"
+                ));
             }
             match opcode {
                 Opcode::LOAD_DEREF => self.read(variable, name, site),
                 Opcode::STORE_DEREF => self.write(variable, name, site),
                 Opcode::DELETE_DEREF => {
-                    return refuse(format!("a snippet cannot delete the program's variable {name}"));
+                    return refuse(format!(
+                        "a snippet cannot delete the program's variable {name}"
+                    ));
                 }
                 _ => match variable {
                     Variable::Deref(slot) => self.push(opcode, Arg::Local(slot), site),
-                    _ => return refuse(format!("a nested scope cannot assign the program's local {name}")),
+                    _ => {
+                        return refuse(format!(
+                            "a nested scope cannot assign the program's local {name}"
+                        ));
+                    }
                 },
             }
             return Ok(());
@@ -703,15 +802,23 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                     Opcode::STORE_FAST | Opcode::STORE_DEREF => self.write(variable, name, site),
                     Opcode::LOAD_FAST | Opcode::LOAD_FAST_CHECK => self.read(variable, name, site),
                     Opcode::DELETE_FAST => {
-                        return refuse("a snippet cannot delete the program's parameters".to_owned());
+                        return refuse(
+                            "a snippet cannot delete the program's parameters".to_owned(),
+                        );
                     }
-                    _ => return refuse("a nested scope cannot assign the program's parameters".to_owned()),
+                    _ => {
+                        return refuse(
+                            "a nested scope cannot assign the program's parameters".to_owned(),
+                        );
+                    }
                 }
                 return Ok(());
             }
             if name == RETURN_VALUE {
                 if kind & kinds::CELL != 0 || opcode == Opcode::DELETE_FAST {
-                    return refuse("{return_value} can be read and assigned, nothing else".to_owned());
+                    return refuse(
+                        "{return_value} can be read and assigned, nothing else".to_owned(),
+                    );
                 }
                 // It is bound from the prelude on, which the compiler could not know.
                 let opcode = match opcode {
@@ -749,7 +856,9 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
     }
 
     fn nested(&mut self, splice: &Splice<'_>, id: ObjectId) -> Result<ObjectId, Refusal> {
-        let Some(code) = self.objects.code(id).cloned() else { return Ok(id) };
+        let Some(code) = self.objects.code(id).cloned() else {
+            return Ok(id);
+        };
         let mut body = body::decode(self.body.isa, self.objects, &code)?;
         for index in 0..body.consts.len() {
             body.consts[index] = self.nested(splice, body.consts[index])?;
@@ -763,7 +872,10 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 body.instrs.push(instr);
                 continue;
             };
-            let name = self.objects.str(body.names[index as usize]).map(|name| name.into_owned());
+            let name = self
+                .objects
+                .str(body.names[index as usize])
+                .map(|name| name.into_owned());
             let name = name.unwrap_or_default();
             if reads_global(instr.opcode)
                 && let Some(global) = splice.probe.hidden.get(&name)
@@ -780,7 +892,11 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 Some(value) => {
                     let value = self.object(&value);
                     body.consts.push(value);
-                    let null = Instr { opcode: Opcode::PUSH_NULL, arg: Arg::None, ..instr };
+                    let null = Instr {
+                        opcode: Opcode::PUSH_NULL,
+                        arg: Arg::None,
+                        ..instr
+                    };
                     let load = Instr {
                         opcode: Opcode::LOAD_CONST,
                         arg: Arg::Const(body.consts.len() as u32 - 1),
@@ -788,11 +904,17 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                     };
                     let with_null = flags & 1 != 0 && instr.opcode == Opcode::LOAD_GLOBAL;
                     if instr.opcode == Opcode::LOAD_FROM_DICT_OR_GLOBALS {
-                        body.instrs.push(Instr { opcode: Opcode::POP_TOP, arg: Arg::None, ..instr });
+                        body.instrs.push(Instr {
+                            opcode: Opcode::POP_TOP,
+                            arg: Arg::None,
+                            ..instr
+                        });
                     }
-                    body.instrs.extend((with_null && null_first).then_some(null));
+                    body.instrs
+                        .extend((with_null && null_first).then_some(null));
                     body.instrs.push(load);
-                    body.instrs.extend((with_null && !null_first).then_some(null));
+                    body.instrs
+                        .extend((with_null && !null_first).then_some(null));
                 }
                 None => body.instrs.push(instr),
             }

@@ -1,0 +1,147 @@
+//! An instrumented program prints, raises and exits as the plain one does.
+
+mod harness;
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use equip_core::python::Interpreter;
+
+/// The version that a program's first line asks for: `# requires: 3.12`.
+fn requires(program: &Path) -> (u8, u8) {
+    let text = std::fs::read_to_string(program).expect("readable");
+    let line = text.lines().next().unwrap_or_default();
+    let version = line
+        .strip_prefix("# requires: 3.")
+        .and_then(|minor| minor.trim().parse().ok());
+    (3, version.unwrap_or(11))
+}
+
+fn programs() -> Vec<PathBuf> {
+    let folder = harness::root().join("tests/programs");
+    let mut all: Vec<_> = std::fs::read_dir(folder)
+        .expect("readable")
+        .flatten()
+        .map(|e| e.path())
+        .collect();
+    all.retain(|path| path.extension().is_some_and(|e| e == "py"));
+    all.sort();
+    assert!(all.len() >= 5, "programs are missing");
+    all
+}
+
+fn start(python: &Interpreter, folder: &Path, name: &str) -> Output {
+    harness::python(python, folder)
+        .args(["-m", name])
+        .output()
+        .expect("it starts")
+}
+
+fn shown(output: &Output) -> String {
+    format!(
+        "{}\n--- stdout\n{}--- stderr\n{}",
+        output.status,
+        harness::text(&output.stdout),
+        harness::text(&output.stderr)
+    )
+}
+
+fn same_behaviour(plugin: &[&str]) {
+    for python in harness::interpreters() {
+        let version = (python.isa.version.0, python.isa.version.1);
+        let folder = harness::scratch();
+        let mut names = Vec::new();
+        for program in programs()
+            .iter()
+            .filter(|program| requires(program) <= version)
+        {
+            std::fs::copy(program, folder.path().join(program.file_name().unwrap())).unwrap();
+            names.push(program.file_stem().unwrap().to_str().unwrap().to_owned());
+        }
+        // Compiling may warn, which neither run then does.
+        harness::ok(harness::python(python, folder.path()).args([
+            "-W",
+            "ignore",
+            "-m",
+            "compileall",
+            "-q",
+            ".",
+        ]));
+        let plain: Vec<_> = names
+            .iter()
+            .map(|name| start(python, folder.path(), name))
+            .collect();
+        harness::ok(
+            harness::equip(folder.path())
+                .arg("-q")
+                .arg("--python")
+                .arg(&python.path)
+                .args(plugin)
+                .arg("."),
+        );
+        for (name, plain) in names.iter().zip(&plain) {
+            let instrumented = start(python, folder.path(), name);
+            assert_eq!(
+                shown(&instrumented),
+                shown(plain),
+                "{name} on CPython {}",
+                python.isa.version
+            );
+        }
+        println!(
+            "CPython {}: {} programs alike with {}",
+            python.isa.version,
+            names.len(),
+            plugin.join(" ")
+        );
+    }
+}
+
+#[test]
+fn with_callcount() {
+    same_behaviour(&["--plugin", "callcount"]);
+}
+
+#[test]
+fn with_every_site_of_every_function() {
+    same_behaviour(&["--plugin", "allsites"]);
+}
+
+#[test]
+fn with_both_in_either_order() {
+    same_behaviour(&["--plugin", "callcount", "--plugin", "allsites"]);
+    same_behaviour(&["--plugin", "allsites", "--plugin", "callcount"]);
+}
+
+#[test]
+fn counts_are_exact_under_threads() {
+    for python in harness::interpreters() {
+        let folder = harness::scratch();
+        let source = "\
+import threading
+def work(n):
+    for _ in range(n):
+        call()
+def call():
+    pass
+threads = [threading.Thread(target=work, args=(100_000,)) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+";
+        std::fs::write(folder.path().join("threads.py"), source).unwrap();
+        harness::ok(
+            harness::equip(folder.path())
+                .args(["-q", "--plugin", "callcount", "threads.py", "--python"])
+                .arg(&python.path),
+        );
+        harness::ok(harness::python(python, folder.path()).args([
+            "-c",
+            "import sys; sys.setswitchinterval(1e-6); import threads",
+        ]));
+        let text = std::fs::read_to_string(folder.path().join("counts.json")).unwrap();
+        let counts: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let file = counts.as_object().unwrap().values().next().unwrap();
+        assert_eq!(file["call"], 800_000, "CPython {}", python.isa.version);
+        assert_eq!(file["work"], 8);
+    }
+}

@@ -1,0 +1,156 @@
+//! What all tests share: interpreters, programs, plugins, scratch folders.
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use equip_core::isa::{self, Isa};
+use equip_core::python::{Interpreter, Search};
+
+/// Where interpreters are found: as equip does, and in the folders of `EQUIP_TEST_PYTHONS`.
+pub fn search() -> Search {
+    let mut search = Search::from_environment(None);
+    search.virtual_env = None;
+    if let Some(more) = std::env::var_os("EQUIP_TEST_PYTHONS") {
+        search.path.extend(std::env::split_paths(&more));
+    }
+    search
+}
+
+/// One interpreter of each supported version that this machine has. Says which; fails without any.
+pub fn interpreters() -> &'static [Interpreter] {
+    static FOUND: OnceLock<Vec<Interpreter>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for isa in isa::ALL {
+            match search().find(isa) {
+                Ok(interpreter) => found.push(interpreter),
+                Err(_) => missing.push(isa.version.to_string()),
+            }
+        }
+        let versions: Vec<_> = found.iter().map(|python| python.isa.version.to_string()).collect();
+        println!("interpreters: {}; skipped, not found: {}", versions.join(" "), if missing.is_empty() { "none".to_owned() } else { missing.join(" ") });
+        assert!(!found.is_empty(), "no CPython 3.11 to 3.15 found: put one on PATH, or name its folder in EQUIP_TEST_PYTHONS");
+        found
+    })
+}
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("cli is in the repository")
+}
+
+/// A plugin's library: beside this test, where cargo puts what a test depends on.
+pub fn library(name: &str) -> PathBuf {
+    let file = equip_core::plugin::file_name(name);
+    let deps = std::env::current_exe()
+        .expect("a running test")
+        .parent()
+        .expect("a folder")
+        .to_owned();
+    let candidates = [deps.join(&file), deps.join("..").join(&file)];
+    candidates
+        .iter()
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{file} is not built: cargo build -p {name}"))
+        .clone()
+}
+
+/// A folder that goes away.
+pub fn scratch() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .prefix("equip-test-")
+        .tempdir()
+        .expect("a temporary folder")
+}
+
+/// The `equip` binary, with a cache and plugins of its own.
+pub fn equip(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_equip"));
+    let mut path: Vec<PathBuf> = std::env::var_os("PATH")
+        .map(|p| std::env::split_paths(&p).collect())
+        .unwrap_or_default();
+    if let Some(more) = std::env::var_os("EQUIP_TEST_PYTHONS") {
+        path.extend(std::env::split_paths(&more));
+    }
+    command.env("PATH", std::env::join_paths(path).expect("no separators"));
+    command.env("XDG_CACHE_HOME", cache()).env(
+        "EQUIP_PLUGIN_PATH",
+        library("callcount").parent().expect("a folder"),
+    );
+    command.env_remove("VIRTUAL_ENV");
+    command.current_dir(folder);
+    command
+}
+
+fn cache() -> &'static Path {
+    static CACHE: OnceLock<tempfile::TempDir> = OnceLock::new();
+    CACHE.get_or_init(scratch).path()
+}
+
+/// An interpreter, unaffected by this process's environment.
+pub fn python(interpreter: &Interpreter, folder: &Path) -> Command {
+    let mut command = Command::new(&interpreter.path);
+    command
+        .current_dir(folder)
+        .env_remove("PYTHONPATH")
+        .env_remove("PYTHONHOME");
+    command
+        .env_remove("PYTHONDONTWRITEBYTECODE")
+        .env_remove("PYTHONPYCACHEPREFIX");
+    command
+}
+
+/// Runs a command; says all of it where it does not end well.
+pub fn ok(command: &mut Command) -> Output {
+    let output = command.output().expect("it starts");
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}\n{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    output
+}
+
+/// Bytes as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Compiles source text; gives the pyc's bytes.
+pub fn compile(interpreter: &Interpreter, source: &str, name: &str) -> Vec<u8> {
+    let folder = scratch();
+    let file = folder.path().join(name);
+    std::fs::write(&file, source).expect("writable");
+    let program =
+        "import py_compile, sys; py_compile.compile(sys.argv[1], cfile=sys.argv[2], doraise=True)";
+    let pyc = folder.path().join("out.pyc");
+    ok(python(interpreter, folder.path())
+        .args(["-c", program])
+        .arg(&file)
+        .arg(&pyc));
+    std::fs::read(pyc).expect("just written")
+}
+
+/// Copies a folder.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("writable");
+    for entry in std::fs::read_dir(from).expect("readable").flatten() {
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        match path.is_dir() {
+            true if entry.file_name() != "__pycache__" => copy(&path, &target),
+            true => {}
+            false => drop(std::fs::copy(&path, &target).expect("copied")),
+        }
+    }
+}
+
+/// The instruction set of a version.
+pub fn isa(interpreter: &Interpreter) -> &'static Isa {
+    interpreter.isa
+}

@@ -1,0 +1,117 @@
+//! For tests: a probe at every site of every function. What the program does must not change.
+
+use equip_plugin_api::prelude::*;
+
+/// Which sites.
+#[derive(Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AllSites {
+    before: bool,
+    after: bool,
+    lines: bool,
+    arguments: bool,
+    classes: bool,
+    modules: bool,
+}
+
+impl Default for AllSites {
+    fn default() -> Self {
+        AllSites {
+            before: true,
+            after: true,
+            lines: true,
+            arguments: true,
+            classes: true,
+            modules: true,
+        }
+    }
+}
+
+const BEFORE: &str = "\
+probe = '{qualname}', {lineno}, {site_lineno}
+seen = probe";
+
+const ARGUMENTS: &str = "shown = ({arguments}, {arg0})";
+
+const AFTER: &str = "\
+kept = {return_value}
+{return_value} = None
+try:
+    {return_value} = kept
+finally:
+    kept = None";
+
+const LINE: &str = "line = {site_lineno}";
+
+const PLAIN: &str = "\
+a = '{qualname}'
+for b in (1, 2):
+    a = b";
+
+impl Plugin for AllSites {
+    fn configure(options: Options<'_>) -> Result<Self> {
+        options.parse()
+    }
+}
+
+impl AllSites {
+    fn every_scope(&self, edits: &mut Edits<'_>) -> Result {
+        if self.before {
+            edits.before(BEFORE)?;
+        }
+        if self.lines {
+            edits.each_line(LINE)?;
+        }
+        Ok(())
+    }
+}
+
+impl ModuleVisitor for AllSites {
+    fn visit_module(&mut self, _module: &Module<'_>, edits: &mut Edits<'_>) -> Result {
+        if self.modules {
+            self.every_scope(edits)?;
+            edits.module_enter_exit()?;
+        }
+        Ok(())
+    }
+}
+
+trait EnterExit {
+    fn module_enter_exit(&mut self) -> Result;
+}
+
+impl EnterExit for Edits<'_> {
+    fn module_enter_exit(&mut self) -> Result {
+        self.at(Site::ModuleEnter(When::Always), PLAIN)?;
+        self.at(Site::ModuleExit(When::Always), PLAIN)?;
+        self.module_enter(PLAIN)?;
+        self.module_exit(PLAIN)
+    }
+}
+
+impl ClassVisitor for AllSites {
+    fn visit_class(&mut self, _class: &Class<'_>, edits: &mut Edits<'_>) -> Result {
+        if self.classes {
+            self.every_scope(edits)?;
+            edits.after(PLAIN)?;
+        }
+        Ok(())
+    }
+}
+
+impl MethodVisitor for AllSites {
+    const COMPREHENSIONS: bool = true;
+
+    fn visit_method(&mut self, method: &Method<'_>, edits: &mut Edits<'_>) -> Result {
+        self.every_scope(edits)?;
+        if self.arguments && method.kind() != Kind::Comprehension {
+            edits.before(ARGUMENTS)?;
+        }
+        if self.after {
+            edits.after(AFTER)?;
+        }
+        Ok(())
+    }
+}
+
+export_plugin!(AllSites: ModuleVisitor + ClassVisitor + MethodVisitor, about = "for tests: every site of every function");

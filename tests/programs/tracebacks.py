@@ -1,0 +1,110 @@
+"""Tracebacks, lines and columns; warnings; frames; settrace; exc_info; recursion."""
+import sys
+import traceback
+import warnings
+
+
+def fail(x):
+    y = x + 1
+    return (y /
+            (x - x))
+
+
+def middle(x):
+    try:
+        return [fail(i) for i in
+                (x,)]
+    except KeyError:
+        raise
+
+
+def handle():
+    try:
+        middle(1)
+    except ZeroDivisionError:
+        for line in traceback.format_exc().splitlines():
+            print(line.split('"')[-1] if line.startswith("  File") else line)
+        print(sys.exc_info()[0].__name__)
+    print(sys.exc_info())
+
+
+handle()
+
+
+def warned():
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        inner_warn()
+        print(seen[0].lineno, seen[0].message)
+
+
+def inner_warn():
+    warnings.warn("w", stacklevel=2)
+
+
+warned()
+
+
+def frames():
+    frame = sys._getframe()
+    return frame.f_lineno, frame.f_code.co_name, sorted(frame.f_locals), frame.f_back.f_lineno
+
+
+print(frames())
+
+
+def deep(n):
+    return deep(n + 1)
+
+
+try:
+    deep(0)
+except RecursionError as error:
+    print(str(error)[:32])
+
+
+def traced(a):
+    b = a
+    if b:
+        b = [i
+             for i in range(2)]
+    else:
+        b = 0
+    while b:
+        b = b[1:]
+    return b
+
+
+events = []
+
+
+def tracer(frame, event, arg):
+    if frame.f_code.co_name == "traced":
+        events.append((event, frame.f_lineno - traced.__code__.co_firstlineno))
+    return tracer
+
+
+sys.settrace(tracer)
+traced(1)
+sys.settrace(None)
+print(events)
+
+try:
+    assert fail, "fine"
+    assert not fail, "message"
+except AssertionError as error:
+    print(error)
+
+
+def add_note():
+    try:
+        raise ValueError("v")
+    except ValueError as error:
+        error.add_note("note")
+        try:
+            raise TypeError("t")
+        except TypeError as other:
+            return repr(other.__context__), error.__notes__
+
+
+print(add_note())
