@@ -73,6 +73,7 @@
 pub mod abi;
 pub mod edit;
 mod error;
+#[rustfmt::skip]
 pub mod opcode;
 pub mod view;
 pub mod visitor;

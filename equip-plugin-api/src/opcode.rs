@@ -312,10 +312,7 @@ impl Opcode {
 
     /// The instruction of that name.
     pub fn from_name(name: &str) -> Option<Opcode> {
-        NAMES
-            .iter()
-            .position(|known| *known == name)
-            .map(|n| Opcode(n as u16))
+        NAMES.iter().position(|known| *known == name).map(|n| Opcode(n as u16))
     }
 }
 

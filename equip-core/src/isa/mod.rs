@@ -2,6 +2,7 @@
 //! versions differ. This is the only place that compares or names versions; all other code
 //! matches on an encoding.
 
+#[rustfmt::skip]
 mod tables;
 mod versions;
 

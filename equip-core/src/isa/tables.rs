@@ -3,24 +3,8 @@
 use super::{Effect, Flow, OpInfo, Operand};
 use equip_plugin_api::opcode::Opcode;
 
-const fn op(
-    opcode: Opcode,
-    has_arg: bool,
-    caches: u8,
-    operand: Operand,
-    effect: Effect,
-    jump: Effect,
-    flow: Flow,
-) -> Option<OpInfo> {
-    Some(OpInfo {
-        opcode,
-        has_arg,
-        caches,
-        operand,
-        effect,
-        jump,
-        flow,
-    })
+const fn op(opcode: Opcode, has_arg: bool, caches: u8, operand: Operand, effect: Effect, jump: Effect, flow: Flow) -> Option<OpInfo> {
+    Some(OpInfo { opcode, has_arg, caches, operand, effect, jump, flow })
 }
 
 /// Magic number of the final CPython 3.11.
@@ -28,1004 +12,121 @@ pub const PY_311_MAGIC: u16 = 3495;
 /// Instructions of CPython 3.11, by number.
 pub static PY_311: [Option<OpInfo>; 256] = {
     let mut t = [const { None }; 256];
-    t[1] = op(
-        Opcode::POP_TOP,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[2] = op(
-        Opcode::PUSH_NULL,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[9] = op(
-        Opcode::NOP,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[10] = op(
-        Opcode::UNARY_POSITIVE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[11] = op(
-        Opcode::UNARY_NEGATIVE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[12] = op(
-        Opcode::UNARY_NOT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[15] = op(
-        Opcode::UNARY_INVERT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[25] = op(
-        Opcode::BINARY_SUBSCR,
-        false,
-        4,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[30] = op(
-        Opcode::GET_LEN,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[31] = op(
-        Opcode::MATCH_MAPPING,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[32] = op(
-        Opcode::MATCH_SEQUENCE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[33] = op(
-        Opcode::MATCH_KEYS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[35] = op(
-        Opcode::PUSH_EXC_INFO,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[36] = op(
-        Opcode::CHECK_EXC_MATCH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[37] = op(
-        Opcode::CHECK_EG_MATCH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[49] = op(
-        Opcode::WITH_EXCEPT_START,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[50] = op(
-        Opcode::GET_AITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[51] = op(
-        Opcode::GET_ANEXT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[52] = op(
-        Opcode::BEFORE_ASYNC_WITH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[53] = op(
-        Opcode::BEFORE_WITH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[54] = op(
-        Opcode::END_ASYNC_FOR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[60] = op(
-        Opcode::STORE_SUBSCR,
-        false,
-        1,
-        Operand::None,
-        Effect::Linear(-3, 0),
-        Effect::Linear(-3, 0),
-        Flow::Next,
-    );
-    t[61] = op(
-        Opcode::DELETE_SUBSCR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[68] = op(
-        Opcode::GET_ITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[69] = op(
-        Opcode::GET_YIELD_FROM_ITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[70] = op(
-        Opcode::PRINT_EXPR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[71] = op(
-        Opcode::LOAD_BUILD_CLASS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[74] = op(
-        Opcode::LOAD_ASSERTION_ERROR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[75] = op(
-        Opcode::RETURN_GENERATOR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[82] = op(
-        Opcode::LIST_TO_TUPLE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[83] = op(
-        Opcode::RETURN_VALUE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Exit,
-    );
-    t[84] = op(
-        Opcode::IMPORT_STAR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[85] = op(
-        Opcode::SETUP_ANNOTATIONS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[86] = op(
-        Opcode::YIELD_VALUE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[87] = op(
-        Opcode::ASYNC_GEN_WRAP,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[88] = op(
-        Opcode::PREP_RERAISE_STAR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[89] = op(
-        Opcode::POP_EXCEPT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[90] = op(
-        Opcode::STORE_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[91] = op(
-        Opcode::DELETE_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[92] = op(
-        Opcode::UNPACK_SEQUENCE,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 1),
-        Effect::Linear(-1, 1),
-        Flow::Next,
-    );
-    t[93] = op(
-        Opcode::FOR_ITER,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[94] = op(
-        Opcode::UNPACK_EX,
-        true,
-        0,
-        Operand::Int,
-        Effect::UnpackEx,
-        Effect::UnpackEx,
-        Flow::Next,
-    );
-    t[95] = op(
-        Opcode::STORE_ATTR,
-        true,
-        4,
-        Operand::Name,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[96] = op(
-        Opcode::DELETE_ATTR,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[97] = op(
-        Opcode::STORE_GLOBAL,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[98] = op(
-        Opcode::DELETE_GLOBAL,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[99] = op(
-        Opcode::SWAP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[100] = op(
-        Opcode::LOAD_CONST,
-        true,
-        0,
-        Operand::Const,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[101] = op(
-        Opcode::LOAD_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[102] = op(
-        Opcode::BUILD_TUPLE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[103] = op(
-        Opcode::BUILD_LIST,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[104] = op(
-        Opcode::BUILD_SET,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[105] = op(
-        Opcode::BUILD_MAP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -2),
-        Effect::Linear(1, -2),
-        Flow::Next,
-    );
-    t[106] = op(
-        Opcode::LOAD_ATTR,
-        true,
-        4,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[107] = op(
-        Opcode::COMPARE_OP,
-        true,
-        2,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[108] = op(
-        Opcode::IMPORT_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[109] = op(
-        Opcode::IMPORT_FROM,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[110] = op(
-        Opcode::JUMP_FORWARD,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[111] = op(
-        Opcode::JUMP_IF_FALSE_OR_POP,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(0, 0),
-        Flow::Branch,
-    );
-    t[112] = op(
-        Opcode::JUMP_IF_TRUE_OR_POP,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(0, 0),
-        Flow::Branch,
-    );
-    t[114] = op(
-        Opcode::POP_JUMP_FORWARD_IF_FALSE,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[115] = op(
-        Opcode::POP_JUMP_FORWARD_IF_TRUE,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[116] = op(
-        Opcode::LOAD_GLOBAL,
-        true,
-        5,
-        Operand::NameShift1,
-        Effect::PerBit(1, [1, 0, 0, 0]),
-        Effect::PerBit(1, [1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[117] = op(
-        Opcode::IS_OP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[118] = op(
-        Opcode::CONTAINS_OP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[119] = op(
-        Opcode::RERAISE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Exit,
-    );
-    t[120] = op(
-        Opcode::COPY,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[122] = op(
-        Opcode::BINARY_OP,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[123] = op(
-        Opcode::SEND,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(0, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[124] = op(
-        Opcode::LOAD_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[125] = op(
-        Opcode::STORE_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[126] = op(
-        Opcode::DELETE_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[128] = op(
-        Opcode::POP_JUMP_FORWARD_IF_NOT_NONE,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[129] = op(
-        Opcode::POP_JUMP_FORWARD_IF_NONE,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[130] = op(
-        Opcode::RAISE_VARARGS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, -1),
-        Effect::Linear(0, -1),
-        Flow::Exit,
-    );
-    t[131] = op(
-        Opcode::GET_AWAITABLE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[132] = op(
-        Opcode::MAKE_FUNCTION,
-        true,
-        0,
-        Operand::Int,
-        Effect::PerBit(0, [-1, -1, -1, -1]),
-        Effect::PerBit(0, [-1, -1, -1, -1]),
-        Flow::Next,
-    );
-    t[133] = op(
-        Opcode::BUILD_SLICE,
-        true,
-        0,
-        Operand::Int,
-        Effect::BuildSlice,
-        Effect::BuildSlice,
-        Flow::Next,
-    );
-    t[134] = op(
-        Opcode::JUMP_BACKWARD_NO_INTERRUPT,
-        true,
-        0,
-        Operand::JumpBackward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[135] = op(
-        Opcode::MAKE_CELL,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[136] = op(
-        Opcode::LOAD_CLOSURE,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[137] = op(
-        Opcode::LOAD_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[138] = op(
-        Opcode::STORE_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[139] = op(
-        Opcode::DELETE_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[140] = op(
-        Opcode::JUMP_BACKWARD,
-        true,
-        0,
-        Operand::JumpBackward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[142] = op(
-        Opcode::CALL_FUNCTION_EX,
-        true,
-        0,
-        Operand::Int,
-        Effect::PerBit(-2, [-1, 0, 0, 0]),
-        Effect::PerBit(-2, [-1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[144] = op(
-        Opcode::EXTENDED_ARG,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[145] = op(
-        Opcode::LIST_APPEND,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[146] = op(
-        Opcode::SET_ADD,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[147] = op(
-        Opcode::MAP_ADD,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[148] = op(
-        Opcode::LOAD_CLASSDEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[149] = op(
-        Opcode::COPY_FREE_VARS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[151] = op(
-        Opcode::RESUME,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[152] = op(
-        Opcode::MATCH_CLASS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[155] = op(
-        Opcode::FORMAT_VALUE,
-        true,
-        0,
-        Operand::Int,
-        Effect::PerBit(0, [0, 0, -1, 0]),
-        Effect::PerBit(0, [0, 0, -1, 0]),
-        Flow::Next,
-    );
-    t[156] = op(
-        Opcode::BUILD_CONST_KEY_MAP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, -1),
-        Effect::Linear(0, -1),
-        Flow::Next,
-    );
-    t[157] = op(
-        Opcode::BUILD_STRING,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[160] = op(
-        Opcode::LOAD_METHOD,
-        true,
-        10,
-        Operand::Name,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[162] = op(
-        Opcode::LIST_EXTEND,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[163] = op(
-        Opcode::SET_UPDATE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[164] = op(
-        Opcode::DICT_MERGE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[165] = op(
-        Opcode::DICT_UPDATE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[166] = op(
-        Opcode::PRECALL,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(0, -1),
-        Effect::Linear(0, -1),
-        Flow::Next,
-    );
-    t[171] = op(
-        Opcode::CALL,
-        true,
-        4,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[172] = op(
-        Opcode::KW_NAMES,
-        true,
-        0,
-        Operand::Const,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[173] = op(
-        Opcode::POP_JUMP_BACKWARD_IF_NOT_NONE,
-        true,
-        0,
-        Operand::JumpBackward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[174] = op(
-        Opcode::POP_JUMP_BACKWARD_IF_NONE,
-        true,
-        0,
-        Operand::JumpBackward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[175] = op(
-        Opcode::POP_JUMP_BACKWARD_IF_FALSE,
-        true,
-        0,
-        Operand::JumpBackward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[176] = op(
-        Opcode::POP_JUMP_BACKWARD_IF_TRUE,
-        true,
-        0,
-        Operand::JumpBackward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
+    t[1] = op(Opcode::POP_TOP, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[2] = op(Opcode::PUSH_NULL, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[9] = op(Opcode::NOP, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[10] = op(Opcode::UNARY_POSITIVE, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[11] = op(Opcode::UNARY_NEGATIVE, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[12] = op(Opcode::UNARY_NOT, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[15] = op(Opcode::UNARY_INVERT, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[25] = op(Opcode::BINARY_SUBSCR, false, 4, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[30] = op(Opcode::GET_LEN, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[31] = op(Opcode::MATCH_MAPPING, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[32] = op(Opcode::MATCH_SEQUENCE, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[33] = op(Opcode::MATCH_KEYS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[35] = op(Opcode::PUSH_EXC_INFO, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[36] = op(Opcode::CHECK_EXC_MATCH, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[37] = op(Opcode::CHECK_EG_MATCH, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[49] = op(Opcode::WITH_EXCEPT_START, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[50] = op(Opcode::GET_AITER, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[51] = op(Opcode::GET_ANEXT, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[52] = op(Opcode::BEFORE_ASYNC_WITH, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[53] = op(Opcode::BEFORE_WITH, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[54] = op(Opcode::END_ASYNC_FOR, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[60] = op(Opcode::STORE_SUBSCR, false, 1, Operand::None, Effect::Linear(-3, 0), Effect::Linear(-3, 0), Flow::Next);
+    t[61] = op(Opcode::DELETE_SUBSCR, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[68] = op(Opcode::GET_ITER, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[69] = op(Opcode::GET_YIELD_FROM_ITER, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[70] = op(Opcode::PRINT_EXPR, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[71] = op(Opcode::LOAD_BUILD_CLASS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[74] = op(Opcode::LOAD_ASSERTION_ERROR, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[75] = op(Opcode::RETURN_GENERATOR, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[82] = op(Opcode::LIST_TO_TUPLE, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[83] = op(Opcode::RETURN_VALUE, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Exit);
+    t[84] = op(Opcode::IMPORT_STAR, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[85] = op(Opcode::SETUP_ANNOTATIONS, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[86] = op(Opcode::YIELD_VALUE, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[87] = op(Opcode::ASYNC_GEN_WRAP, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[88] = op(Opcode::PREP_RERAISE_STAR, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[89] = op(Opcode::POP_EXCEPT, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[90] = op(Opcode::STORE_NAME, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[91] = op(Opcode::DELETE_NAME, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[92] = op(Opcode::UNPACK_SEQUENCE, true, 1, Operand::Int, Effect::Linear(-1, 1), Effect::Linear(-1, 1), Flow::Next);
+    t[93] = op(Opcode::FOR_ITER, true, 0, Operand::JumpForward, Effect::Linear(1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[94] = op(Opcode::UNPACK_EX, true, 0, Operand::Int, Effect::UnpackEx, Effect::UnpackEx, Flow::Next);
+    t[95] = op(Opcode::STORE_ATTR, true, 4, Operand::Name, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[96] = op(Opcode::DELETE_ATTR, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[97] = op(Opcode::STORE_GLOBAL, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[98] = op(Opcode::DELETE_GLOBAL, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[99] = op(Opcode::SWAP, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[100] = op(Opcode::LOAD_CONST, true, 0, Operand::Const, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[101] = op(Opcode::LOAD_NAME, true, 0, Operand::Name, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[102] = op(Opcode::BUILD_TUPLE, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[103] = op(Opcode::BUILD_LIST, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[104] = op(Opcode::BUILD_SET, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[105] = op(Opcode::BUILD_MAP, true, 0, Operand::Int, Effect::Linear(1, -2), Effect::Linear(1, -2), Flow::Next);
+    t[106] = op(Opcode::LOAD_ATTR, true, 4, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[107] = op(Opcode::COMPARE_OP, true, 2, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[108] = op(Opcode::IMPORT_NAME, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[109] = op(Opcode::IMPORT_FROM, true, 0, Operand::Name, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[110] = op(Opcode::JUMP_FORWARD, true, 0, Operand::JumpForward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[111] = op(Opcode::JUMP_IF_FALSE_OR_POP, true, 0, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(0, 0), Flow::Branch);
+    t[112] = op(Opcode::JUMP_IF_TRUE_OR_POP, true, 0, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(0, 0), Flow::Branch);
+    t[114] = op(Opcode::POP_JUMP_FORWARD_IF_FALSE, true, 0, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[115] = op(Opcode::POP_JUMP_FORWARD_IF_TRUE, true, 0, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[116] = op(Opcode::LOAD_GLOBAL, true, 5, Operand::NameShift1, Effect::PerBit(1, [1, 0, 0, 0]), Effect::PerBit(1, [1, 0, 0, 0]), Flow::Next);
+    t[117] = op(Opcode::IS_OP, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[118] = op(Opcode::CONTAINS_OP, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[119] = op(Opcode::RERAISE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Exit);
+    t[120] = op(Opcode::COPY, true, 0, Operand::Int, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[122] = op(Opcode::BINARY_OP, true, 1, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[123] = op(Opcode::SEND, true, 0, Operand::JumpForward, Effect::Linear(0, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[124] = op(Opcode::LOAD_FAST, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[125] = op(Opcode::STORE_FAST, true, 0, Operand::Local, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[126] = op(Opcode::DELETE_FAST, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[128] = op(Opcode::POP_JUMP_FORWARD_IF_NOT_NONE, true, 0, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[129] = op(Opcode::POP_JUMP_FORWARD_IF_NONE, true, 0, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[130] = op(Opcode::RAISE_VARARGS, true, 0, Operand::Int, Effect::Linear(0, -1), Effect::Linear(0, -1), Flow::Exit);
+    t[131] = op(Opcode::GET_AWAITABLE, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[132] = op(Opcode::MAKE_FUNCTION, true, 0, Operand::Int, Effect::PerBit(0, [-1, -1, -1, -1]), Effect::PerBit(0, [-1, -1, -1, -1]), Flow::Next);
+    t[133] = op(Opcode::BUILD_SLICE, true, 0, Operand::Int, Effect::BuildSlice, Effect::BuildSlice, Flow::Next);
+    t[134] = op(Opcode::JUMP_BACKWARD_NO_INTERRUPT, true, 0, Operand::JumpBackward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[135] = op(Opcode::MAKE_CELL, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[136] = op(Opcode::LOAD_CLOSURE, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[137] = op(Opcode::LOAD_DEREF, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[138] = op(Opcode::STORE_DEREF, true, 0, Operand::Local, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[139] = op(Opcode::DELETE_DEREF, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[140] = op(Opcode::JUMP_BACKWARD, true, 0, Operand::JumpBackward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[142] = op(Opcode::CALL_FUNCTION_EX, true, 0, Operand::Int, Effect::PerBit(-2, [-1, 0, 0, 0]), Effect::PerBit(-2, [-1, 0, 0, 0]), Flow::Next);
+    t[144] = op(Opcode::EXTENDED_ARG, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[145] = op(Opcode::LIST_APPEND, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[146] = op(Opcode::SET_ADD, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[147] = op(Opcode::MAP_ADD, true, 0, Operand::Int, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[148] = op(Opcode::LOAD_CLASSDEREF, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[149] = op(Opcode::COPY_FREE_VARS, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[151] = op(Opcode::RESUME, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[152] = op(Opcode::MATCH_CLASS, true, 0, Operand::Int, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[155] = op(Opcode::FORMAT_VALUE, true, 0, Operand::Int, Effect::PerBit(0, [0, 0, -1, 0]), Effect::PerBit(0, [0, 0, -1, 0]), Flow::Next);
+    t[156] = op(Opcode::BUILD_CONST_KEY_MAP, true, 0, Operand::Int, Effect::Linear(0, -1), Effect::Linear(0, -1), Flow::Next);
+    t[157] = op(Opcode::BUILD_STRING, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[160] = op(Opcode::LOAD_METHOD, true, 10, Operand::Name, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[162] = op(Opcode::LIST_EXTEND, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[163] = op(Opcode::SET_UPDATE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[164] = op(Opcode::DICT_MERGE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[165] = op(Opcode::DICT_UPDATE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[166] = op(Opcode::PRECALL, true, 1, Operand::Int, Effect::Linear(0, -1), Effect::Linear(0, -1), Flow::Next);
+    t[171] = op(Opcode::CALL, true, 4, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[172] = op(Opcode::KW_NAMES, true, 0, Operand::Const, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[173] = op(Opcode::POP_JUMP_BACKWARD_IF_NOT_NONE, true, 0, Operand::JumpBackward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[174] = op(Opcode::POP_JUMP_BACKWARD_IF_NONE, true, 0, Operand::JumpBackward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[175] = op(Opcode::POP_JUMP_BACKWARD_IF_FALSE, true, 0, Operand::JumpBackward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[176] = op(Opcode::POP_JUMP_BACKWARD_IF_TRUE, true, 0, Operand::JumpBackward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
     t
 };
 /// Number of each [`Opcode`] in CPython 3.11; 0 (`CACHE`) where it has none.
-pub static PY_311_NUMBERS: [u8; 146] = [
-    1, 2, 9, 10, 11, 12, 15, 25, 30, 31, 32, 33, 35, 36, 37, 49, 50, 51, 52, 53, 54, 60, 61, 68,
-    69, 70, 71, 74, 75, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99,
-    100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 114, 115, 116, 117, 118, 119,
-    120, 122, 123, 124, 125, 126, 128, 129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140,
-    142, 144, 145, 146, 147, 148, 149, 151, 152, 155, 156, 157, 160, 162, 163, 164, 165, 166, 171,
-    172, 173, 174, 175, 176, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-];
+pub static PY_311_NUMBERS: [u8; 146] = [1, 2, 9, 10, 11, 12, 15, 25, 30, 31, 32, 33, 35, 36, 37, 49, 50, 51, 52, 53, 54, 60, 61, 68, 69, 70, 71, 74, 75, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 114, 115, 116, 117, 118, 119, 120, 122, 123, 124, 125, 126, 128, 129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140, 142, 144, 145, 146, 147, 148, 149, 151, 152, 155, 156, 157, 160, 162, 163, 164, 165, 166, 171, 172, 173, 174, 175, 176, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// `binary_operators` of CPython 3.11, by operand.
-pub static PY_311_BINARY_OPERATORS: &[&str] = &[
-    "+", "&", "//", "<<", "@", "*", "%", "|", "**", ">>", "-", "/", "^", "+=", "&=", "//=", "<<=",
-    "@=", "*=", "%=", "|=", "**=", ">>=", "-=", "/=", "^=",
-];
+pub static PY_311_BINARY_OPERATORS: &[&str] = &["+", "&", "//", "<<", "@", "*", "%", "|", "**", ">>", "-", "/", "^", "+=", "&=", "//=", "<<=", "@=", "*=", "%=", "|=", "**=", ">>=", "-=", "/=", "^="];
 /// `compare` of CPython 3.11, by operand.
 pub static PY_311_COMPARE: &[&str] = &["<", "<=", "==", "!=", ">", ">="];
 /// `intrinsics_1` of CPython 3.11, by operand.
@@ -1042,1020 +143,126 @@ pub const PY_312_MAGIC: u16 = 3531;
 /// Instructions of CPython 3.12, by number.
 pub static PY_312: [Option<OpInfo>; 256] = {
     let mut t = [const { None }; 256];
-    t[1] = op(
-        Opcode::POP_TOP,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[2] = op(
-        Opcode::PUSH_NULL,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[4] = op(
-        Opcode::END_FOR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[5] = op(
-        Opcode::END_SEND,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[9] = op(
-        Opcode::NOP,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[11] = op(
-        Opcode::UNARY_NEGATIVE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[12] = op(
-        Opcode::UNARY_NOT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[15] = op(
-        Opcode::UNARY_INVERT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[25] = op(
-        Opcode::BINARY_SUBSCR,
-        false,
-        1,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[26] = op(
-        Opcode::BINARY_SLICE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[27] = op(
-        Opcode::STORE_SLICE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-4, 0),
-        Effect::Linear(-4, 0),
-        Flow::Next,
-    );
-    t[30] = op(
-        Opcode::GET_LEN,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[31] = op(
-        Opcode::MATCH_MAPPING,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[32] = op(
-        Opcode::MATCH_SEQUENCE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[33] = op(
-        Opcode::MATCH_KEYS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[35] = op(
-        Opcode::PUSH_EXC_INFO,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[36] = op(
-        Opcode::CHECK_EXC_MATCH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[37] = op(
-        Opcode::CHECK_EG_MATCH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[49] = op(
-        Opcode::WITH_EXCEPT_START,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[50] = op(
-        Opcode::GET_AITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[51] = op(
-        Opcode::GET_ANEXT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[52] = op(
-        Opcode::BEFORE_ASYNC_WITH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[53] = op(
-        Opcode::BEFORE_WITH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[54] = op(
-        Opcode::END_ASYNC_FOR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[55] = op(
-        Opcode::CLEANUP_THROW,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[60] = op(
-        Opcode::STORE_SUBSCR,
-        false,
-        1,
-        Operand::None,
-        Effect::Linear(-3, 0),
-        Effect::Linear(-3, 0),
-        Flow::Next,
-    );
-    t[61] = op(
-        Opcode::DELETE_SUBSCR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[68] = op(
-        Opcode::GET_ITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[69] = op(
-        Opcode::GET_YIELD_FROM_ITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[71] = op(
-        Opcode::LOAD_BUILD_CLASS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[74] = op(
-        Opcode::LOAD_ASSERTION_ERROR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[75] = op(
-        Opcode::RETURN_GENERATOR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[83] = op(
-        Opcode::RETURN_VALUE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Exit,
-    );
-    t[85] = op(
-        Opcode::SETUP_ANNOTATIONS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[87] = op(
-        Opcode::LOAD_LOCALS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[89] = op(
-        Opcode::POP_EXCEPT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[90] = op(
-        Opcode::STORE_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[91] = op(
-        Opcode::DELETE_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[92] = op(
-        Opcode::UNPACK_SEQUENCE,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 1),
-        Effect::Linear(-1, 1),
-        Flow::Next,
-    );
-    t[93] = op(
-        Opcode::FOR_ITER,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Branch,
-    );
-    t[94] = op(
-        Opcode::UNPACK_EX,
-        true,
-        0,
-        Operand::Int,
-        Effect::UnpackEx,
-        Effect::UnpackEx,
-        Flow::Next,
-    );
-    t[95] = op(
-        Opcode::STORE_ATTR,
-        true,
-        4,
-        Operand::Name,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[96] = op(
-        Opcode::DELETE_ATTR,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[97] = op(
-        Opcode::STORE_GLOBAL,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[98] = op(
-        Opcode::DELETE_GLOBAL,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[99] = op(
-        Opcode::SWAP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[100] = op(
-        Opcode::LOAD_CONST,
-        true,
-        0,
-        Operand::Const,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[101] = op(
-        Opcode::LOAD_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[102] = op(
-        Opcode::BUILD_TUPLE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[103] = op(
-        Opcode::BUILD_LIST,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[104] = op(
-        Opcode::BUILD_SET,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[105] = op(
-        Opcode::BUILD_MAP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -2),
-        Effect::Linear(1, -2),
-        Flow::Next,
-    );
-    t[106] = op(
-        Opcode::LOAD_ATTR,
-        true,
-        9,
-        Operand::NameShift1,
-        Effect::PerBit(0, [1, 0, 0, 0]),
-        Effect::PerBit(0, [1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[107] = op(
-        Opcode::COMPARE_OP,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[108] = op(
-        Opcode::IMPORT_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[109] = op(
-        Opcode::IMPORT_FROM,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[110] = op(
-        Opcode::JUMP_FORWARD,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[114] = op(
-        Opcode::POP_JUMP_IF_FALSE,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[115] = op(
-        Opcode::POP_JUMP_IF_TRUE,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[116] = op(
-        Opcode::LOAD_GLOBAL,
-        true,
-        4,
-        Operand::NameShift1,
-        Effect::PerBit(1, [1, 0, 0, 0]),
-        Effect::PerBit(1, [1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[117] = op(
-        Opcode::IS_OP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[118] = op(
-        Opcode::CONTAINS_OP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[119] = op(
-        Opcode::RERAISE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Exit,
-    );
-    t[120] = op(
-        Opcode::COPY,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[121] = op(
-        Opcode::RETURN_CONST,
-        true,
-        0,
-        Operand::Const,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Exit,
-    );
-    t[122] = op(
-        Opcode::BINARY_OP,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[123] = op(
-        Opcode::SEND,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Branch,
-    );
-    t[124] = op(
-        Opcode::LOAD_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[125] = op(
-        Opcode::STORE_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[126] = op(
-        Opcode::DELETE_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[127] = op(
-        Opcode::LOAD_FAST_CHECK,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[128] = op(
-        Opcode::POP_JUMP_IF_NOT_NONE,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[129] = op(
-        Opcode::POP_JUMP_IF_NONE,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[130] = op(
-        Opcode::RAISE_VARARGS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, -1),
-        Effect::Linear(0, -1),
-        Flow::Exit,
-    );
-    t[131] = op(
-        Opcode::GET_AWAITABLE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[132] = op(
-        Opcode::MAKE_FUNCTION,
-        true,
-        0,
-        Operand::Int,
-        Effect::PerBit(0, [-1, -1, -1, -1]),
-        Effect::PerBit(0, [-1, -1, -1, -1]),
-        Flow::Next,
-    );
-    t[133] = op(
-        Opcode::BUILD_SLICE,
-        true,
-        0,
-        Operand::Int,
-        Effect::BuildSlice,
-        Effect::BuildSlice,
-        Flow::Next,
-    );
-    t[134] = op(
-        Opcode::JUMP_BACKWARD_NO_INTERRUPT,
-        true,
-        0,
-        Operand::JumpBackward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[135] = op(
-        Opcode::MAKE_CELL,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[136] = op(
-        Opcode::LOAD_CLOSURE,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[137] = op(
-        Opcode::LOAD_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[138] = op(
-        Opcode::STORE_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[139] = op(
-        Opcode::DELETE_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[140] = op(
-        Opcode::JUMP_BACKWARD,
-        true,
-        0,
-        Operand::JumpBackward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[141] = op(
-        Opcode::LOAD_SUPER_ATTR,
-        true,
-        1,
-        Operand::NameShift2,
-        Effect::PerBit(-2, [1, 0, 0, 0]),
-        Effect::PerBit(-2, [1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[142] = op(
-        Opcode::CALL_FUNCTION_EX,
-        true,
-        0,
-        Operand::Int,
-        Effect::PerBit(-2, [-1, 0, 0, 0]),
-        Effect::PerBit(-2, [-1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[143] = op(
-        Opcode::LOAD_FAST_AND_CLEAR,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[144] = op(
-        Opcode::EXTENDED_ARG,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[145] = op(
-        Opcode::LIST_APPEND,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[146] = op(
-        Opcode::SET_ADD,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[147] = op(
-        Opcode::MAP_ADD,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[149] = op(
-        Opcode::COPY_FREE_VARS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[150] = op(
-        Opcode::YIELD_VALUE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[151] = op(
-        Opcode::RESUME,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[152] = op(
-        Opcode::MATCH_CLASS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[155] = op(
-        Opcode::FORMAT_VALUE,
-        true,
-        0,
-        Operand::Int,
-        Effect::PerBit(0, [0, 0, -1, 0]),
-        Effect::PerBit(0, [0, 0, -1, 0]),
-        Flow::Next,
-    );
-    t[156] = op(
-        Opcode::BUILD_CONST_KEY_MAP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, -1),
-        Effect::Linear(0, -1),
-        Flow::Next,
-    );
-    t[157] = op(
-        Opcode::BUILD_STRING,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[162] = op(
-        Opcode::LIST_EXTEND,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[163] = op(
-        Opcode::SET_UPDATE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[164] = op(
-        Opcode::DICT_MERGE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[165] = op(
-        Opcode::DICT_UPDATE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[171] = op(
-        Opcode::CALL,
-        true,
-        3,
-        Operand::Int,
-        Effect::Linear(-1, -1),
-        Effect::Linear(-1, -1),
-        Flow::Next,
-    );
-    t[172] = op(
-        Opcode::KW_NAMES,
-        true,
-        0,
-        Operand::Const,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[173] = op(
-        Opcode::CALL_INTRINSIC_1,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[174] = op(
-        Opcode::CALL_INTRINSIC_2,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[175] = op(
-        Opcode::LOAD_FROM_DICT_OR_GLOBALS,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[176] = op(
-        Opcode::LOAD_FROM_DICT_OR_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
+    t[1] = op(Opcode::POP_TOP, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[2] = op(Opcode::PUSH_NULL, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[4] = op(Opcode::END_FOR, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[5] = op(Opcode::END_SEND, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[9] = op(Opcode::NOP, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[11] = op(Opcode::UNARY_NEGATIVE, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[12] = op(Opcode::UNARY_NOT, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[15] = op(Opcode::UNARY_INVERT, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[25] = op(Opcode::BINARY_SUBSCR, false, 1, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[26] = op(Opcode::BINARY_SLICE, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[27] = op(Opcode::STORE_SLICE, false, 0, Operand::None, Effect::Linear(-4, 0), Effect::Linear(-4, 0), Flow::Next);
+    t[30] = op(Opcode::GET_LEN, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[31] = op(Opcode::MATCH_MAPPING, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[32] = op(Opcode::MATCH_SEQUENCE, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[33] = op(Opcode::MATCH_KEYS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[35] = op(Opcode::PUSH_EXC_INFO, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[36] = op(Opcode::CHECK_EXC_MATCH, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[37] = op(Opcode::CHECK_EG_MATCH, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[49] = op(Opcode::WITH_EXCEPT_START, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[50] = op(Opcode::GET_AITER, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[51] = op(Opcode::GET_ANEXT, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[52] = op(Opcode::BEFORE_ASYNC_WITH, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[53] = op(Opcode::BEFORE_WITH, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[54] = op(Opcode::END_ASYNC_FOR, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[55] = op(Opcode::CLEANUP_THROW, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[60] = op(Opcode::STORE_SUBSCR, false, 1, Operand::None, Effect::Linear(-3, 0), Effect::Linear(-3, 0), Flow::Next);
+    t[61] = op(Opcode::DELETE_SUBSCR, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[68] = op(Opcode::GET_ITER, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[69] = op(Opcode::GET_YIELD_FROM_ITER, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[71] = op(Opcode::LOAD_BUILD_CLASS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[74] = op(Opcode::LOAD_ASSERTION_ERROR, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[75] = op(Opcode::RETURN_GENERATOR, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[83] = op(Opcode::RETURN_VALUE, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Exit);
+    t[85] = op(Opcode::SETUP_ANNOTATIONS, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[87] = op(Opcode::LOAD_LOCALS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[89] = op(Opcode::POP_EXCEPT, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[90] = op(Opcode::STORE_NAME, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[91] = op(Opcode::DELETE_NAME, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[92] = op(Opcode::UNPACK_SEQUENCE, true, 1, Operand::Int, Effect::Linear(-1, 1), Effect::Linear(-1, 1), Flow::Next);
+    t[93] = op(Opcode::FOR_ITER, true, 1, Operand::JumpForward, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Branch);
+    t[94] = op(Opcode::UNPACK_EX, true, 0, Operand::Int, Effect::UnpackEx, Effect::UnpackEx, Flow::Next);
+    t[95] = op(Opcode::STORE_ATTR, true, 4, Operand::Name, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[96] = op(Opcode::DELETE_ATTR, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[97] = op(Opcode::STORE_GLOBAL, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[98] = op(Opcode::DELETE_GLOBAL, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[99] = op(Opcode::SWAP, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[100] = op(Opcode::LOAD_CONST, true, 0, Operand::Const, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[101] = op(Opcode::LOAD_NAME, true, 0, Operand::Name, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[102] = op(Opcode::BUILD_TUPLE, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[103] = op(Opcode::BUILD_LIST, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[104] = op(Opcode::BUILD_SET, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[105] = op(Opcode::BUILD_MAP, true, 0, Operand::Int, Effect::Linear(1, -2), Effect::Linear(1, -2), Flow::Next);
+    t[106] = op(Opcode::LOAD_ATTR, true, 9, Operand::NameShift1, Effect::PerBit(0, [1, 0, 0, 0]), Effect::PerBit(0, [1, 0, 0, 0]), Flow::Next);
+    t[107] = op(Opcode::COMPARE_OP, true, 1, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[108] = op(Opcode::IMPORT_NAME, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[109] = op(Opcode::IMPORT_FROM, true, 0, Operand::Name, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[110] = op(Opcode::JUMP_FORWARD, true, 0, Operand::JumpForward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[114] = op(Opcode::POP_JUMP_IF_FALSE, true, 0, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[115] = op(Opcode::POP_JUMP_IF_TRUE, true, 0, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[116] = op(Opcode::LOAD_GLOBAL, true, 4, Operand::NameShift1, Effect::PerBit(1, [1, 0, 0, 0]), Effect::PerBit(1, [1, 0, 0, 0]), Flow::Next);
+    t[117] = op(Opcode::IS_OP, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[118] = op(Opcode::CONTAINS_OP, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[119] = op(Opcode::RERAISE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Exit);
+    t[120] = op(Opcode::COPY, true, 0, Operand::Int, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[121] = op(Opcode::RETURN_CONST, true, 0, Operand::Const, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Exit);
+    t[122] = op(Opcode::BINARY_OP, true, 1, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[123] = op(Opcode::SEND, true, 1, Operand::JumpForward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Branch);
+    t[124] = op(Opcode::LOAD_FAST, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[125] = op(Opcode::STORE_FAST, true, 0, Operand::Local, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[126] = op(Opcode::DELETE_FAST, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[127] = op(Opcode::LOAD_FAST_CHECK, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[128] = op(Opcode::POP_JUMP_IF_NOT_NONE, true, 0, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[129] = op(Opcode::POP_JUMP_IF_NONE, true, 0, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[130] = op(Opcode::RAISE_VARARGS, true, 0, Operand::Int, Effect::Linear(0, -1), Effect::Linear(0, -1), Flow::Exit);
+    t[131] = op(Opcode::GET_AWAITABLE, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[132] = op(Opcode::MAKE_FUNCTION, true, 0, Operand::Int, Effect::PerBit(0, [-1, -1, -1, -1]), Effect::PerBit(0, [-1, -1, -1, -1]), Flow::Next);
+    t[133] = op(Opcode::BUILD_SLICE, true, 0, Operand::Int, Effect::BuildSlice, Effect::BuildSlice, Flow::Next);
+    t[134] = op(Opcode::JUMP_BACKWARD_NO_INTERRUPT, true, 0, Operand::JumpBackward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[135] = op(Opcode::MAKE_CELL, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[136] = op(Opcode::LOAD_CLOSURE, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[137] = op(Opcode::LOAD_DEREF, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[138] = op(Opcode::STORE_DEREF, true, 0, Operand::Local, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[139] = op(Opcode::DELETE_DEREF, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[140] = op(Opcode::JUMP_BACKWARD, true, 0, Operand::JumpBackward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[141] = op(Opcode::LOAD_SUPER_ATTR, true, 1, Operand::NameShift2, Effect::PerBit(-2, [1, 0, 0, 0]), Effect::PerBit(-2, [1, 0, 0, 0]), Flow::Next);
+    t[142] = op(Opcode::CALL_FUNCTION_EX, true, 0, Operand::Int, Effect::PerBit(-2, [-1, 0, 0, 0]), Effect::PerBit(-2, [-1, 0, 0, 0]), Flow::Next);
+    t[143] = op(Opcode::LOAD_FAST_AND_CLEAR, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[144] = op(Opcode::EXTENDED_ARG, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[145] = op(Opcode::LIST_APPEND, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[146] = op(Opcode::SET_ADD, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[147] = op(Opcode::MAP_ADD, true, 0, Operand::Int, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[149] = op(Opcode::COPY_FREE_VARS, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[150] = op(Opcode::YIELD_VALUE, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[151] = op(Opcode::RESUME, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[152] = op(Opcode::MATCH_CLASS, true, 0, Operand::Int, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[155] = op(Opcode::FORMAT_VALUE, true, 0, Operand::Int, Effect::PerBit(0, [0, 0, -1, 0]), Effect::PerBit(0, [0, 0, -1, 0]), Flow::Next);
+    t[156] = op(Opcode::BUILD_CONST_KEY_MAP, true, 0, Operand::Int, Effect::Linear(0, -1), Effect::Linear(0, -1), Flow::Next);
+    t[157] = op(Opcode::BUILD_STRING, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[162] = op(Opcode::LIST_EXTEND, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[163] = op(Opcode::SET_UPDATE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[164] = op(Opcode::DICT_MERGE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[165] = op(Opcode::DICT_UPDATE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[171] = op(Opcode::CALL, true, 3, Operand::Int, Effect::Linear(-1, -1), Effect::Linear(-1, -1), Flow::Next);
+    t[172] = op(Opcode::KW_NAMES, true, 0, Operand::Const, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[173] = op(Opcode::CALL_INTRINSIC_1, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[174] = op(Opcode::CALL_INTRINSIC_2, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[175] = op(Opcode::LOAD_FROM_DICT_OR_GLOBALS, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[176] = op(Opcode::LOAD_FROM_DICT_OR_DEREF, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
     t
 };
 /// Number of each [`Opcode`] in CPython 3.12; 0 (`CACHE`) where it has none.
-pub static PY_312_NUMBERS: [u8; 146] = [
-    1, 2, 9, 0, 11, 12, 15, 25, 30, 31, 32, 33, 35, 36, 37, 49, 50, 51, 52, 53, 54, 60, 61, 68, 69,
-    0, 71, 74, 75, 0, 83, 0, 85, 150, 0, 0, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 101,
-    102, 103, 104, 105, 106, 107, 108, 109, 110, 0, 0, 0, 0, 116, 117, 118, 119, 120, 122, 123,
-    124, 125, 126, 0, 0, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140, 142, 144, 145, 146,
-    147, 0, 149, 151, 152, 155, 156, 157, 0, 162, 163, 164, 165, 0, 171, 172, 0, 0, 0, 0, 4, 5, 26,
-    27, 55, 87, 114, 115, 121, 127, 128, 129, 141, 143, 173, 174, 175, 176, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-];
+pub static PY_312_NUMBERS: [u8; 146] = [1, 2, 9, 0, 11, 12, 15, 25, 30, 31, 32, 33, 35, 36, 37, 49, 50, 51, 52, 53, 54, 60, 61, 68, 69, 0, 71, 74, 75, 0, 83, 0, 85, 150, 0, 0, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 0, 0, 0, 0, 116, 117, 118, 119, 120, 122, 123, 124, 125, 126, 0, 0, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140, 142, 144, 145, 146, 147, 0, 149, 151, 152, 155, 156, 157, 0, 162, 163, 164, 165, 0, 171, 172, 0, 0, 0, 0, 4, 5, 26, 27, 55, 87, 114, 115, 121, 127, 128, 129, 141, 143, 173, 174, 175, 176, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// `binary_operators` of CPython 3.12, by operand.
-pub static PY_312_BINARY_OPERATORS: &[&str] = &[
-    "+", "&", "//", "<<", "@", "*", "%", "|", "**", ">>", "-", "/", "^", "+=", "&=", "//=", "<<=",
-    "@=", "*=", "%=", "|=", "**=", ">>=", "-=", "/=", "^=",
-];
+pub static PY_312_BINARY_OPERATORS: &[&str] = &["+", "&", "//", "<<", "@", "*", "%", "|", "**", ">>", "-", "/", "^", "+=", "&=", "//=", "<<=", "@=", "*=", "%=", "|=", "**=", ">>=", "-=", "/=", "^="];
 /// `compare` of CPython 3.12, by operand.
 pub static PY_312_COMPARE: &[&str] = &["<", "<=", "==", "!=", ">", ">="];
 /// `intrinsics_1` of CPython 3.12, by operand.
-pub static PY_312_INTRINSICS_1: &[&str] = &[
-    "INTRINSIC_1_INVALID",
-    "INTRINSIC_PRINT",
-    "INTRINSIC_IMPORT_STAR",
-    "INTRINSIC_STOPITERATION_ERROR",
-    "INTRINSIC_ASYNC_GEN_WRAP",
-    "INTRINSIC_UNARY_POSITIVE",
-    "INTRINSIC_LIST_TO_TUPLE",
-    "INTRINSIC_TYPEVAR",
-    "INTRINSIC_PARAMSPEC",
-    "INTRINSIC_TYPEVARTUPLE",
-    "INTRINSIC_SUBSCRIPT_GENERIC",
-    "INTRINSIC_TYPEALIAS",
-];
+pub static PY_312_INTRINSICS_1: &[&str] = &["INTRINSIC_1_INVALID", "INTRINSIC_PRINT", "INTRINSIC_IMPORT_STAR", "INTRINSIC_STOPITERATION_ERROR", "INTRINSIC_ASYNC_GEN_WRAP", "INTRINSIC_UNARY_POSITIVE", "INTRINSIC_LIST_TO_TUPLE", "INTRINSIC_TYPEVAR", "INTRINSIC_PARAMSPEC", "INTRINSIC_TYPEVARTUPLE", "INTRINSIC_SUBSCRIPT_GENERIC", "INTRINSIC_TYPEALIAS"];
 /// `intrinsics_2` of CPython 3.12, by operand.
-pub static PY_312_INTRINSICS_2: &[&str] = &[
-    "INTRINSIC_2_INVALID",
-    "INTRINSIC_PREP_RERAISE_STAR",
-    "INTRINSIC_TYPEVAR_WITH_BOUND",
-    "INTRINSIC_TYPEVAR_WITH_CONSTRAINTS",
-    "INTRINSIC_SET_FUNCTION_TYPE_PARAMS",
-];
+pub static PY_312_INTRINSICS_2: &[&str] = &["INTRINSIC_2_INVALID", "INTRINSIC_PREP_RERAISE_STAR", "INTRINSIC_TYPEVAR_WITH_BOUND", "INTRINSIC_TYPEVAR_WITH_CONSTRAINTS", "INTRINSIC_SET_FUNCTION_TYPE_PARAMS"];
 /// `special_methods` of CPython 3.12, by operand.
 pub static PY_312_SPECIAL_METHODS: &[&str] = &[];
 /// `common_constants` of CPython 3.12, by operand.
@@ -2066,1083 +273,133 @@ pub const PY_313_MAGIC: u16 = 3571;
 /// Instructions of CPython 3.13, by number.
 pub static PY_313: [Option<OpInfo>; 256] = {
     let mut t = [const { None }; 256];
-    t[1] = op(
-        Opcode::BEFORE_ASYNC_WITH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[2] = op(
-        Opcode::BEFORE_WITH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[4] = op(
-        Opcode::BINARY_SLICE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[5] = op(
-        Opcode::BINARY_SUBSCR,
-        false,
-        1,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[6] = op(
-        Opcode::CHECK_EG_MATCH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[7] = op(
-        Opcode::CHECK_EXC_MATCH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[8] = op(
-        Opcode::CLEANUP_THROW,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[9] = op(
-        Opcode::DELETE_SUBSCR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[10] = op(
-        Opcode::END_ASYNC_FOR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[11] = op(
-        Opcode::END_FOR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[12] = op(
-        Opcode::END_SEND,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[13] = op(
-        Opcode::EXIT_INIT_CHECK,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[14] = op(
-        Opcode::FORMAT_SIMPLE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[15] = op(
-        Opcode::FORMAT_WITH_SPEC,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[16] = op(
-        Opcode::GET_AITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[18] = op(
-        Opcode::GET_ANEXT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[19] = op(
-        Opcode::GET_ITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[20] = op(
-        Opcode::GET_LEN,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[21] = op(
-        Opcode::GET_YIELD_FROM_ITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[23] = op(
-        Opcode::LOAD_ASSERTION_ERROR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[24] = op(
-        Opcode::LOAD_BUILD_CLASS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[25] = op(
-        Opcode::LOAD_LOCALS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[26] = op(
-        Opcode::MAKE_FUNCTION,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[27] = op(
-        Opcode::MATCH_KEYS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[28] = op(
-        Opcode::MATCH_MAPPING,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[29] = op(
-        Opcode::MATCH_SEQUENCE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[30] = op(
-        Opcode::NOP,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[31] = op(
-        Opcode::POP_EXCEPT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[32] = op(
-        Opcode::POP_TOP,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[33] = op(
-        Opcode::PUSH_EXC_INFO,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[34] = op(
-        Opcode::PUSH_NULL,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[35] = op(
-        Opcode::RETURN_GENERATOR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[36] = op(
-        Opcode::RETURN_VALUE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Exit,
-    );
-    t[37] = op(
-        Opcode::SETUP_ANNOTATIONS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[38] = op(
-        Opcode::STORE_SLICE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-4, 0),
-        Effect::Linear(-4, 0),
-        Flow::Next,
-    );
-    t[39] = op(
-        Opcode::STORE_SUBSCR,
-        false,
-        1,
-        Operand::None,
-        Effect::Linear(-3, 0),
-        Effect::Linear(-3, 0),
-        Flow::Next,
-    );
-    t[40] = op(
-        Opcode::TO_BOOL,
-        false,
-        3,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[41] = op(
-        Opcode::UNARY_INVERT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[42] = op(
-        Opcode::UNARY_NEGATIVE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[43] = op(
-        Opcode::UNARY_NOT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[44] = op(
-        Opcode::WITH_EXCEPT_START,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[45] = op(
-        Opcode::BINARY_OP,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[46] = op(
-        Opcode::BUILD_CONST_KEY_MAP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, -1),
-        Effect::Linear(0, -1),
-        Flow::Next,
-    );
-    t[47] = op(
-        Opcode::BUILD_LIST,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[48] = op(
-        Opcode::BUILD_MAP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -2),
-        Effect::Linear(1, -2),
-        Flow::Next,
-    );
-    t[49] = op(
-        Opcode::BUILD_SET,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[50] = op(
-        Opcode::BUILD_SLICE,
-        true,
-        0,
-        Operand::Int,
-        Effect::BuildSlice,
-        Effect::BuildSlice,
-        Flow::Next,
-    );
-    t[51] = op(
-        Opcode::BUILD_STRING,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[52] = op(
-        Opcode::BUILD_TUPLE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[53] = op(
-        Opcode::CALL,
-        true,
-        3,
-        Operand::Int,
-        Effect::Linear(-1, -1),
-        Effect::Linear(-1, -1),
-        Flow::Next,
-    );
-    t[54] = op(
-        Opcode::CALL_FUNCTION_EX,
-        true,
-        0,
-        Operand::Int,
-        Effect::PerBit(-2, [-1, 0, 0, 0]),
-        Effect::PerBit(-2, [-1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[55] = op(
-        Opcode::CALL_INTRINSIC_1,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[56] = op(
-        Opcode::CALL_INTRINSIC_2,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[57] = op(
-        Opcode::CALL_KW,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-2, -1),
-        Effect::Linear(-2, -1),
-        Flow::Next,
-    );
-    t[58] = op(
-        Opcode::COMPARE_OP,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[59] = op(
-        Opcode::CONTAINS_OP,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[60] = op(
-        Opcode::CONVERT_VALUE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[61] = op(
-        Opcode::COPY,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[62] = op(
-        Opcode::COPY_FREE_VARS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[63] = op(
-        Opcode::DELETE_ATTR,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[64] = op(
-        Opcode::DELETE_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[65] = op(
-        Opcode::DELETE_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[66] = op(
-        Opcode::DELETE_GLOBAL,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[67] = op(
-        Opcode::DELETE_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[68] = op(
-        Opcode::DICT_MERGE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[69] = op(
-        Opcode::DICT_UPDATE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[71] = op(
-        Opcode::EXTENDED_ARG,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[72] = op(
-        Opcode::FOR_ITER,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Branch,
-    );
-    t[73] = op(
-        Opcode::GET_AWAITABLE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[74] = op(
-        Opcode::IMPORT_FROM,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[75] = op(
-        Opcode::IMPORT_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[76] = op(
-        Opcode::IS_OP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[77] = op(
-        Opcode::JUMP_BACKWARD,
-        true,
-        1,
-        Operand::JumpBackward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[78] = op(
-        Opcode::JUMP_BACKWARD_NO_INTERRUPT,
-        true,
-        0,
-        Operand::JumpBackward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[79] = op(
-        Opcode::JUMP_FORWARD,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[80] = op(
-        Opcode::LIST_APPEND,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[81] = op(
-        Opcode::LIST_EXTEND,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[82] = op(
-        Opcode::LOAD_ATTR,
-        true,
-        9,
-        Operand::NameShift1,
-        Effect::PerBit(0, [1, 0, 0, 0]),
-        Effect::PerBit(0, [1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[83] = op(
-        Opcode::LOAD_CONST,
-        true,
-        0,
-        Operand::Const,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[84] = op(
-        Opcode::LOAD_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[85] = op(
-        Opcode::LOAD_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[86] = op(
-        Opcode::LOAD_FAST_AND_CLEAR,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[87] = op(
-        Opcode::LOAD_FAST_CHECK,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[88] = op(
-        Opcode::LOAD_FAST_LOAD_FAST,
-        true,
-        0,
-        Operand::LocalPair,
-        Effect::Linear(2, 0),
-        Effect::Linear(2, 0),
-        Flow::Next,
-    );
-    t[89] = op(
-        Opcode::LOAD_FROM_DICT_OR_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[90] = op(
-        Opcode::LOAD_FROM_DICT_OR_GLOBALS,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[91] = op(
-        Opcode::LOAD_GLOBAL,
-        true,
-        4,
-        Operand::NameShift1,
-        Effect::PerBit(1, [1, 0, 0, 0]),
-        Effect::PerBit(1, [1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[92] = op(
-        Opcode::LOAD_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[93] = op(
-        Opcode::LOAD_SUPER_ATTR,
-        true,
-        1,
-        Operand::NameShift2,
-        Effect::PerBit(-2, [1, 0, 0, 0]),
-        Effect::PerBit(-2, [1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[94] = op(
-        Opcode::MAKE_CELL,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[95] = op(
-        Opcode::MAP_ADD,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[96] = op(
-        Opcode::MATCH_CLASS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[97] = op(
-        Opcode::POP_JUMP_IF_FALSE,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[98] = op(
-        Opcode::POP_JUMP_IF_NONE,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[99] = op(
-        Opcode::POP_JUMP_IF_NOT_NONE,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[100] = op(
-        Opcode::POP_JUMP_IF_TRUE,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[101] = op(
-        Opcode::RAISE_VARARGS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, -1),
-        Effect::Linear(0, -1),
-        Flow::Exit,
-    );
-    t[102] = op(
-        Opcode::RERAISE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Exit,
-    );
-    t[103] = op(
-        Opcode::RETURN_CONST,
-        true,
-        0,
-        Operand::Const,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Exit,
-    );
-    t[104] = op(
-        Opcode::SEND,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Branch,
-    );
-    t[105] = op(
-        Opcode::SET_ADD,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[106] = op(
-        Opcode::SET_FUNCTION_ATTRIBUTE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[107] = op(
-        Opcode::SET_UPDATE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[108] = op(
-        Opcode::STORE_ATTR,
-        true,
-        4,
-        Operand::Name,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[109] = op(
-        Opcode::STORE_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[110] = op(
-        Opcode::STORE_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[111] = op(
-        Opcode::STORE_FAST_LOAD_FAST,
-        true,
-        0,
-        Operand::LocalPair,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[112] = op(
-        Opcode::STORE_FAST_STORE_FAST,
-        true,
-        0,
-        Operand::LocalPair,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[113] = op(
-        Opcode::STORE_GLOBAL,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[114] = op(
-        Opcode::STORE_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[115] = op(
-        Opcode::SWAP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[116] = op(
-        Opcode::UNPACK_EX,
-        true,
-        0,
-        Operand::Int,
-        Effect::UnpackEx,
-        Effect::UnpackEx,
-        Flow::Next,
-    );
-    t[117] = op(
-        Opcode::UNPACK_SEQUENCE,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 1),
-        Effect::Linear(-1, 1),
-        Flow::Next,
-    );
-    t[118] = op(
-        Opcode::YIELD_VALUE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[149] = op(
-        Opcode::RESUME,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
+    t[1] = op(Opcode::BEFORE_ASYNC_WITH, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[2] = op(Opcode::BEFORE_WITH, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[4] = op(Opcode::BINARY_SLICE, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[5] = op(Opcode::BINARY_SUBSCR, false, 1, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[6] = op(Opcode::CHECK_EG_MATCH, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[7] = op(Opcode::CHECK_EXC_MATCH, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[8] = op(Opcode::CLEANUP_THROW, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[9] = op(Opcode::DELETE_SUBSCR, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[10] = op(Opcode::END_ASYNC_FOR, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[11] = op(Opcode::END_FOR, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[12] = op(Opcode::END_SEND, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[13] = op(Opcode::EXIT_INIT_CHECK, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[14] = op(Opcode::FORMAT_SIMPLE, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[15] = op(Opcode::FORMAT_WITH_SPEC, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[16] = op(Opcode::GET_AITER, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[18] = op(Opcode::GET_ANEXT, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[19] = op(Opcode::GET_ITER, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[20] = op(Opcode::GET_LEN, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[21] = op(Opcode::GET_YIELD_FROM_ITER, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[23] = op(Opcode::LOAD_ASSERTION_ERROR, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[24] = op(Opcode::LOAD_BUILD_CLASS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[25] = op(Opcode::LOAD_LOCALS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[26] = op(Opcode::MAKE_FUNCTION, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[27] = op(Opcode::MATCH_KEYS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[28] = op(Opcode::MATCH_MAPPING, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[29] = op(Opcode::MATCH_SEQUENCE, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[30] = op(Opcode::NOP, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[31] = op(Opcode::POP_EXCEPT, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[32] = op(Opcode::POP_TOP, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[33] = op(Opcode::PUSH_EXC_INFO, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[34] = op(Opcode::PUSH_NULL, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[35] = op(Opcode::RETURN_GENERATOR, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[36] = op(Opcode::RETURN_VALUE, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Exit);
+    t[37] = op(Opcode::SETUP_ANNOTATIONS, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[38] = op(Opcode::STORE_SLICE, false, 0, Operand::None, Effect::Linear(-4, 0), Effect::Linear(-4, 0), Flow::Next);
+    t[39] = op(Opcode::STORE_SUBSCR, false, 1, Operand::None, Effect::Linear(-3, 0), Effect::Linear(-3, 0), Flow::Next);
+    t[40] = op(Opcode::TO_BOOL, false, 3, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[41] = op(Opcode::UNARY_INVERT, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[42] = op(Opcode::UNARY_NEGATIVE, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[43] = op(Opcode::UNARY_NOT, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[44] = op(Opcode::WITH_EXCEPT_START, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[45] = op(Opcode::BINARY_OP, true, 1, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[46] = op(Opcode::BUILD_CONST_KEY_MAP, true, 0, Operand::Int, Effect::Linear(0, -1), Effect::Linear(0, -1), Flow::Next);
+    t[47] = op(Opcode::BUILD_LIST, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[48] = op(Opcode::BUILD_MAP, true, 0, Operand::Int, Effect::Linear(1, -2), Effect::Linear(1, -2), Flow::Next);
+    t[49] = op(Opcode::BUILD_SET, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[50] = op(Opcode::BUILD_SLICE, true, 0, Operand::Int, Effect::BuildSlice, Effect::BuildSlice, Flow::Next);
+    t[51] = op(Opcode::BUILD_STRING, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[52] = op(Opcode::BUILD_TUPLE, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[53] = op(Opcode::CALL, true, 3, Operand::Int, Effect::Linear(-1, -1), Effect::Linear(-1, -1), Flow::Next);
+    t[54] = op(Opcode::CALL_FUNCTION_EX, true, 0, Operand::Int, Effect::PerBit(-2, [-1, 0, 0, 0]), Effect::PerBit(-2, [-1, 0, 0, 0]), Flow::Next);
+    t[55] = op(Opcode::CALL_INTRINSIC_1, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[56] = op(Opcode::CALL_INTRINSIC_2, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[57] = op(Opcode::CALL_KW, true, 0, Operand::Int, Effect::Linear(-2, -1), Effect::Linear(-2, -1), Flow::Next);
+    t[58] = op(Opcode::COMPARE_OP, true, 1, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[59] = op(Opcode::CONTAINS_OP, true, 1, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[60] = op(Opcode::CONVERT_VALUE, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[61] = op(Opcode::COPY, true, 0, Operand::Int, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[62] = op(Opcode::COPY_FREE_VARS, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[63] = op(Opcode::DELETE_ATTR, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[64] = op(Opcode::DELETE_DEREF, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[65] = op(Opcode::DELETE_FAST, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[66] = op(Opcode::DELETE_GLOBAL, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[67] = op(Opcode::DELETE_NAME, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[68] = op(Opcode::DICT_MERGE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[69] = op(Opcode::DICT_UPDATE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[71] = op(Opcode::EXTENDED_ARG, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[72] = op(Opcode::FOR_ITER, true, 1, Operand::JumpForward, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Branch);
+    t[73] = op(Opcode::GET_AWAITABLE, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[74] = op(Opcode::IMPORT_FROM, true, 0, Operand::Name, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[75] = op(Opcode::IMPORT_NAME, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[76] = op(Opcode::IS_OP, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[77] = op(Opcode::JUMP_BACKWARD, true, 1, Operand::JumpBackward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[78] = op(Opcode::JUMP_BACKWARD_NO_INTERRUPT, true, 0, Operand::JumpBackward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[79] = op(Opcode::JUMP_FORWARD, true, 0, Operand::JumpForward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[80] = op(Opcode::LIST_APPEND, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[81] = op(Opcode::LIST_EXTEND, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[82] = op(Opcode::LOAD_ATTR, true, 9, Operand::NameShift1, Effect::PerBit(0, [1, 0, 0, 0]), Effect::PerBit(0, [1, 0, 0, 0]), Flow::Next);
+    t[83] = op(Opcode::LOAD_CONST, true, 0, Operand::Const, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[84] = op(Opcode::LOAD_DEREF, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[85] = op(Opcode::LOAD_FAST, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[86] = op(Opcode::LOAD_FAST_AND_CLEAR, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[87] = op(Opcode::LOAD_FAST_CHECK, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[88] = op(Opcode::LOAD_FAST_LOAD_FAST, true, 0, Operand::LocalPair, Effect::Linear(2, 0), Effect::Linear(2, 0), Flow::Next);
+    t[89] = op(Opcode::LOAD_FROM_DICT_OR_DEREF, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[90] = op(Opcode::LOAD_FROM_DICT_OR_GLOBALS, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[91] = op(Opcode::LOAD_GLOBAL, true, 4, Operand::NameShift1, Effect::PerBit(1, [1, 0, 0, 0]), Effect::PerBit(1, [1, 0, 0, 0]), Flow::Next);
+    t[92] = op(Opcode::LOAD_NAME, true, 0, Operand::Name, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[93] = op(Opcode::LOAD_SUPER_ATTR, true, 1, Operand::NameShift2, Effect::PerBit(-2, [1, 0, 0, 0]), Effect::PerBit(-2, [1, 0, 0, 0]), Flow::Next);
+    t[94] = op(Opcode::MAKE_CELL, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[95] = op(Opcode::MAP_ADD, true, 0, Operand::Int, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[96] = op(Opcode::MATCH_CLASS, true, 0, Operand::Int, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[97] = op(Opcode::POP_JUMP_IF_FALSE, true, 1, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[98] = op(Opcode::POP_JUMP_IF_NONE, true, 1, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[99] = op(Opcode::POP_JUMP_IF_NOT_NONE, true, 1, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[100] = op(Opcode::POP_JUMP_IF_TRUE, true, 1, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[101] = op(Opcode::RAISE_VARARGS, true, 0, Operand::Int, Effect::Linear(0, -1), Effect::Linear(0, -1), Flow::Exit);
+    t[102] = op(Opcode::RERAISE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Exit);
+    t[103] = op(Opcode::RETURN_CONST, true, 0, Operand::Const, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Exit);
+    t[104] = op(Opcode::SEND, true, 1, Operand::JumpForward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Branch);
+    t[105] = op(Opcode::SET_ADD, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[106] = op(Opcode::SET_FUNCTION_ATTRIBUTE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[107] = op(Opcode::SET_UPDATE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[108] = op(Opcode::STORE_ATTR, true, 4, Operand::Name, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[109] = op(Opcode::STORE_DEREF, true, 0, Operand::Local, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[110] = op(Opcode::STORE_FAST, true, 0, Operand::Local, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[111] = op(Opcode::STORE_FAST_LOAD_FAST, true, 0, Operand::LocalPair, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[112] = op(Opcode::STORE_FAST_STORE_FAST, true, 0, Operand::LocalPair, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[113] = op(Opcode::STORE_GLOBAL, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[114] = op(Opcode::STORE_NAME, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[115] = op(Opcode::SWAP, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[116] = op(Opcode::UNPACK_EX, true, 0, Operand::Int, Effect::UnpackEx, Effect::UnpackEx, Flow::Next);
+    t[117] = op(Opcode::UNPACK_SEQUENCE, true, 1, Operand::Int, Effect::Linear(-1, 1), Effect::Linear(-1, 1), Flow::Next);
+    t[118] = op(Opcode::YIELD_VALUE, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[149] = op(Opcode::RESUME, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
     t
 };
 /// Number of each [`Opcode`] in CPython 3.13; 0 (`CACHE`) where it has none.
-pub static PY_313_NUMBERS: [u8; 146] = [
-    32, 34, 30, 0, 42, 43, 41, 5, 20, 28, 29, 27, 33, 7, 6, 44, 16, 18, 1, 2, 10, 39, 9, 19, 21, 0,
-    24, 23, 35, 0, 36, 0, 37, 118, 0, 0, 31, 114, 67, 117, 72, 116, 108, 63, 113, 66, 115, 83, 92,
-    52, 47, 49, 48, 82, 58, 75, 74, 79, 0, 0, 0, 0, 91, 76, 59, 102, 61, 45, 104, 85, 110, 65, 0,
-    0, 101, 73, 26, 50, 78, 94, 0, 84, 109, 64, 77, 54, 71, 80, 105, 95, 0, 62, 149, 96, 0, 46, 51,
-    0, 81, 107, 68, 69, 0, 53, 0, 0, 0, 0, 0, 11, 12, 4, 38, 8, 25, 97, 100, 103, 87, 99, 98, 93,
-    86, 55, 56, 90, 89, 13, 14, 15, 40, 57, 60, 88, 106, 111, 112, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-];
+pub static PY_313_NUMBERS: [u8; 146] = [32, 34, 30, 0, 42, 43, 41, 5, 20, 28, 29, 27, 33, 7, 6, 44, 16, 18, 1, 2, 10, 39, 9, 19, 21, 0, 24, 23, 35, 0, 36, 0, 37, 118, 0, 0, 31, 114, 67, 117, 72, 116, 108, 63, 113, 66, 115, 83, 92, 52, 47, 49, 48, 82, 58, 75, 74, 79, 0, 0, 0, 0, 91, 76, 59, 102, 61, 45, 104, 85, 110, 65, 0, 0, 101, 73, 26, 50, 78, 94, 0, 84, 109, 64, 77, 54, 71, 80, 105, 95, 0, 62, 149, 96, 0, 46, 51, 0, 81, 107, 68, 69, 0, 53, 0, 0, 0, 0, 0, 11, 12, 4, 38, 8, 25, 97, 100, 103, 87, 99, 98, 93, 86, 55, 56, 90, 89, 13, 14, 15, 40, 57, 60, 88, 106, 111, 112, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// `binary_operators` of CPython 3.13, by operand.
-pub static PY_313_BINARY_OPERATORS: &[&str] = &[
-    "+", "&", "//", "<<", "@", "*", "%", "|", "**", ">>", "-", "/", "^", "+=", "&=", "//=", "<<=",
-    "@=", "*=", "%=", "|=", "**=", ">>=", "-=", "/=", "^=",
-];
+pub static PY_313_BINARY_OPERATORS: &[&str] = &["+", "&", "//", "<<", "@", "*", "%", "|", "**", ">>", "-", "/", "^", "+=", "&=", "//=", "<<=", "@=", "*=", "%=", "|=", "**=", ">>=", "-=", "/=", "^="];
 /// `compare` of CPython 3.13, by operand.
 pub static PY_313_COMPARE: &[&str] = &["<", "<=", "==", "!=", ">", ">="];
 /// `intrinsics_1` of CPython 3.13, by operand.
-pub static PY_313_INTRINSICS_1: &[&str] = &[
-    "INTRINSIC_1_INVALID",
-    "INTRINSIC_PRINT",
-    "INTRINSIC_IMPORT_STAR",
-    "INTRINSIC_STOPITERATION_ERROR",
-    "INTRINSIC_ASYNC_GEN_WRAP",
-    "INTRINSIC_UNARY_POSITIVE",
-    "INTRINSIC_LIST_TO_TUPLE",
-    "INTRINSIC_TYPEVAR",
-    "INTRINSIC_PARAMSPEC",
-    "INTRINSIC_TYPEVARTUPLE",
-    "INTRINSIC_SUBSCRIPT_GENERIC",
-    "INTRINSIC_TYPEALIAS",
-];
+pub static PY_313_INTRINSICS_1: &[&str] = &["INTRINSIC_1_INVALID", "INTRINSIC_PRINT", "INTRINSIC_IMPORT_STAR", "INTRINSIC_STOPITERATION_ERROR", "INTRINSIC_ASYNC_GEN_WRAP", "INTRINSIC_UNARY_POSITIVE", "INTRINSIC_LIST_TO_TUPLE", "INTRINSIC_TYPEVAR", "INTRINSIC_PARAMSPEC", "INTRINSIC_TYPEVARTUPLE", "INTRINSIC_SUBSCRIPT_GENERIC", "INTRINSIC_TYPEALIAS"];
 /// `intrinsics_2` of CPython 3.13, by operand.
-pub static PY_313_INTRINSICS_2: &[&str] = &[
-    "INTRINSIC_2_INVALID",
-    "INTRINSIC_PREP_RERAISE_STAR",
-    "INTRINSIC_TYPEVAR_WITH_BOUND",
-    "INTRINSIC_TYPEVAR_WITH_CONSTRAINTS",
-    "INTRINSIC_SET_FUNCTION_TYPE_PARAMS",
-    "INTRINSIC_SET_TYPEPARAM_DEFAULT",
-];
+pub static PY_313_INTRINSICS_2: &[&str] = &["INTRINSIC_2_INVALID", "INTRINSIC_PREP_RERAISE_STAR", "INTRINSIC_TYPEVAR_WITH_BOUND", "INTRINSIC_TYPEVAR_WITH_CONSTRAINTS", "INTRINSIC_SET_FUNCTION_TYPE_PARAMS", "INTRINSIC_SET_TYPEPARAM_DEFAULT"];
 /// `special_methods` of CPython 3.13, by operand.
 pub static PY_313_SPECIAL_METHODS: &[&str] = &[];
 /// `common_constants` of CPython 3.13, by operand.
@@ -3153,2237 +410,276 @@ pub const PY_314_MAGIC: u16 = 3627;
 /// Instructions of CPython 3.14, by number.
 pub static PY_314: [Option<OpInfo>; 256] = {
     let mut t = [const { None }; 256];
-    t[1] = op(
-        Opcode::BINARY_SLICE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[2] = op(
-        Opcode::BUILD_TEMPLATE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[4] = op(
-        Opcode::CALL_FUNCTION_EX,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-3, 0),
-        Effect::Linear(-3, 0),
-        Flow::Next,
-    );
-    t[5] = op(
-        Opcode::CHECK_EG_MATCH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[6] = op(
-        Opcode::CHECK_EXC_MATCH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[7] = op(
-        Opcode::CLEANUP_THROW,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[8] = op(
-        Opcode::DELETE_SUBSCR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[9] = op(
-        Opcode::END_FOR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[10] = op(
-        Opcode::END_SEND,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[11] = op(
-        Opcode::EXIT_INIT_CHECK,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[12] = op(
-        Opcode::FORMAT_SIMPLE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[13] = op(
-        Opcode::FORMAT_WITH_SPEC,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[14] = op(
-        Opcode::GET_AITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[15] = op(
-        Opcode::GET_ANEXT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[16] = op(
-        Opcode::GET_ITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[18] = op(
-        Opcode::GET_LEN,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[19] = op(
-        Opcode::GET_YIELD_FROM_ITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[21] = op(
-        Opcode::LOAD_BUILD_CLASS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[22] = op(
-        Opcode::LOAD_LOCALS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[23] = op(
-        Opcode::MAKE_FUNCTION,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[24] = op(
-        Opcode::MATCH_KEYS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[25] = op(
-        Opcode::MATCH_MAPPING,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[26] = op(
-        Opcode::MATCH_SEQUENCE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[27] = op(
-        Opcode::NOP,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[28] = op(
-        Opcode::NOT_TAKEN,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[29] = op(
-        Opcode::POP_EXCEPT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[30] = op(
-        Opcode::POP_ITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[31] = op(
-        Opcode::POP_TOP,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[32] = op(
-        Opcode::PUSH_EXC_INFO,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[33] = op(
-        Opcode::PUSH_NULL,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[34] = op(
-        Opcode::RETURN_GENERATOR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[35] = op(
-        Opcode::RETURN_VALUE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Exit,
-    );
-    t[36] = op(
-        Opcode::SETUP_ANNOTATIONS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[37] = op(
-        Opcode::STORE_SLICE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-4, 0),
-        Effect::Linear(-4, 0),
-        Flow::Next,
-    );
-    t[38] = op(
-        Opcode::STORE_SUBSCR,
-        false,
-        1,
-        Operand::None,
-        Effect::Linear(-3, 0),
-        Effect::Linear(-3, 0),
-        Flow::Next,
-    );
-    t[39] = op(
-        Opcode::TO_BOOL,
-        false,
-        3,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[40] = op(
-        Opcode::UNARY_INVERT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[41] = op(
-        Opcode::UNARY_NEGATIVE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[42] = op(
-        Opcode::UNARY_NOT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[43] = op(
-        Opcode::WITH_EXCEPT_START,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[44] = op(
-        Opcode::BINARY_OP,
-        true,
-        5,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[45] = op(
-        Opcode::BUILD_INTERPOLATION,
-        true,
-        0,
-        Operand::Int,
-        Effect::PerBit(-1, [-1, 0, 0, 0]),
-        Effect::PerBit(-1, [-1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[46] = op(
-        Opcode::BUILD_LIST,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[47] = op(
-        Opcode::BUILD_MAP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -2),
-        Effect::Linear(1, -2),
-        Flow::Next,
-    );
-    t[48] = op(
-        Opcode::BUILD_SET,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[49] = op(
-        Opcode::BUILD_SLICE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[50] = op(
-        Opcode::BUILD_STRING,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[51] = op(
-        Opcode::BUILD_TUPLE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[52] = op(
-        Opcode::CALL,
-        true,
-        3,
-        Operand::Int,
-        Effect::Linear(-1, -1),
-        Effect::Linear(-1, -1),
-        Flow::Next,
-    );
-    t[53] = op(
-        Opcode::CALL_INTRINSIC_1,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[54] = op(
-        Opcode::CALL_INTRINSIC_2,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[55] = op(
-        Opcode::CALL_KW,
-        true,
-        3,
-        Operand::Int,
-        Effect::Linear(-2, -1),
-        Effect::Linear(-2, -1),
-        Flow::Next,
-    );
-    t[56] = op(
-        Opcode::COMPARE_OP,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[57] = op(
-        Opcode::CONTAINS_OP,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[58] = op(
-        Opcode::CONVERT_VALUE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[59] = op(
-        Opcode::COPY,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[60] = op(
-        Opcode::COPY_FREE_VARS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[61] = op(
-        Opcode::DELETE_ATTR,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[62] = op(
-        Opcode::DELETE_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[63] = op(
-        Opcode::DELETE_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[64] = op(
-        Opcode::DELETE_GLOBAL,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[65] = op(
-        Opcode::DELETE_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[66] = op(
-        Opcode::DICT_MERGE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[67] = op(
-        Opcode::DICT_UPDATE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[68] = op(
-        Opcode::END_ASYNC_FOR,
-        true,
-        0,
-        Operand::LabelBackward,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[69] = op(
-        Opcode::EXTENDED_ARG,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[70] = op(
-        Opcode::FOR_ITER,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Branch,
-    );
-    t[71] = op(
-        Opcode::GET_AWAITABLE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[72] = op(
-        Opcode::IMPORT_FROM,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[73] = op(
-        Opcode::IMPORT_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[74] = op(
-        Opcode::IS_OP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[75] = op(
-        Opcode::JUMP_BACKWARD,
-        true,
-        1,
-        Operand::JumpBackward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[76] = op(
-        Opcode::JUMP_BACKWARD_NO_INTERRUPT,
-        true,
-        0,
-        Operand::JumpBackward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[77] = op(
-        Opcode::JUMP_FORWARD,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[78] = op(
-        Opcode::LIST_APPEND,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[79] = op(
-        Opcode::LIST_EXTEND,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[80] = op(
-        Opcode::LOAD_ATTR,
-        true,
-        9,
-        Operand::NameShift1,
-        Effect::PerBit(0, [1, 0, 0, 0]),
-        Effect::PerBit(0, [1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[81] = op(
-        Opcode::LOAD_COMMON_CONSTANT,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[82] = op(
-        Opcode::LOAD_CONST,
-        true,
-        0,
-        Operand::Const,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[83] = op(
-        Opcode::LOAD_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[84] = op(
-        Opcode::LOAD_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[85] = op(
-        Opcode::LOAD_FAST_AND_CLEAR,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[86] = op(
-        Opcode::LOAD_FAST_BORROW,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[87] = op(
-        Opcode::LOAD_FAST_BORROW_LOAD_FAST_BORROW,
-        true,
-        0,
-        Operand::LocalPair,
-        Effect::Linear(2, 0),
-        Effect::Linear(2, 0),
-        Flow::Next,
-    );
-    t[88] = op(
-        Opcode::LOAD_FAST_CHECK,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[89] = op(
-        Opcode::LOAD_FAST_LOAD_FAST,
-        true,
-        0,
-        Operand::LocalPair,
-        Effect::Linear(2, 0),
-        Effect::Linear(2, 0),
-        Flow::Next,
-    );
-    t[90] = op(
-        Opcode::LOAD_FROM_DICT_OR_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[91] = op(
-        Opcode::LOAD_FROM_DICT_OR_GLOBALS,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[92] = op(
-        Opcode::LOAD_GLOBAL,
-        true,
-        4,
-        Operand::NameShift1,
-        Effect::PerBit(1, [1, 0, 0, 0]),
-        Effect::PerBit(1, [1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[93] = op(
-        Opcode::LOAD_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[94] = op(
-        Opcode::LOAD_SMALL_INT,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[95] = op(
-        Opcode::LOAD_SPECIAL,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[96] = op(
-        Opcode::LOAD_SUPER_ATTR,
-        true,
-        1,
-        Operand::NameShift2,
-        Effect::PerBit(-2, [1, 0, 0, 0]),
-        Effect::PerBit(-2, [1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[97] = op(
-        Opcode::MAKE_CELL,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[98] = op(
-        Opcode::MAP_ADD,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[99] = op(
-        Opcode::MATCH_CLASS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[100] = op(
-        Opcode::POP_JUMP_IF_FALSE,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[101] = op(
-        Opcode::POP_JUMP_IF_NONE,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[102] = op(
-        Opcode::POP_JUMP_IF_NOT_NONE,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[103] = op(
-        Opcode::POP_JUMP_IF_TRUE,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[104] = op(
-        Opcode::RAISE_VARARGS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, -1),
-        Effect::Linear(0, -1),
-        Flow::Exit,
-    );
-    t[105] = op(
-        Opcode::RERAISE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Exit,
-    );
-    t[106] = op(
-        Opcode::SEND,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Branch,
-    );
-    t[107] = op(
-        Opcode::SET_ADD,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[108] = op(
-        Opcode::SET_FUNCTION_ATTRIBUTE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[109] = op(
-        Opcode::SET_UPDATE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[110] = op(
-        Opcode::STORE_ATTR,
-        true,
-        4,
-        Operand::Name,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[111] = op(
-        Opcode::STORE_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[112] = op(
-        Opcode::STORE_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[113] = op(
-        Opcode::STORE_FAST_LOAD_FAST,
-        true,
-        0,
-        Operand::LocalPair,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[114] = op(
-        Opcode::STORE_FAST_STORE_FAST,
-        true,
-        0,
-        Operand::LocalPair,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[115] = op(
-        Opcode::STORE_GLOBAL,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[116] = op(
-        Opcode::STORE_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[117] = op(
-        Opcode::SWAP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[118] = op(
-        Opcode::UNPACK_EX,
-        true,
-        0,
-        Operand::Int,
-        Effect::UnpackEx,
-        Effect::UnpackEx,
-        Flow::Next,
-    );
-    t[119] = op(
-        Opcode::UNPACK_SEQUENCE,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 1),
-        Effect::Linear(-1, 1),
-        Flow::Next,
-    );
-    t[120] = op(
-        Opcode::YIELD_VALUE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[128] = op(
-        Opcode::RESUME,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
+    t[1] = op(Opcode::BINARY_SLICE, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[2] = op(Opcode::BUILD_TEMPLATE, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[4] = op(Opcode::CALL_FUNCTION_EX, false, 0, Operand::None, Effect::Linear(-3, 0), Effect::Linear(-3, 0), Flow::Next);
+    t[5] = op(Opcode::CHECK_EG_MATCH, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[6] = op(Opcode::CHECK_EXC_MATCH, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[7] = op(Opcode::CLEANUP_THROW, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[8] = op(Opcode::DELETE_SUBSCR, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[9] = op(Opcode::END_FOR, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[10] = op(Opcode::END_SEND, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[11] = op(Opcode::EXIT_INIT_CHECK, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[12] = op(Opcode::FORMAT_SIMPLE, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[13] = op(Opcode::FORMAT_WITH_SPEC, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[14] = op(Opcode::GET_AITER, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[15] = op(Opcode::GET_ANEXT, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[16] = op(Opcode::GET_ITER, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[18] = op(Opcode::GET_LEN, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[19] = op(Opcode::GET_YIELD_FROM_ITER, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[21] = op(Opcode::LOAD_BUILD_CLASS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[22] = op(Opcode::LOAD_LOCALS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[23] = op(Opcode::MAKE_FUNCTION, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[24] = op(Opcode::MATCH_KEYS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[25] = op(Opcode::MATCH_MAPPING, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[26] = op(Opcode::MATCH_SEQUENCE, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[27] = op(Opcode::NOP, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[28] = op(Opcode::NOT_TAKEN, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[29] = op(Opcode::POP_EXCEPT, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[30] = op(Opcode::POP_ITER, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[31] = op(Opcode::POP_TOP, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[32] = op(Opcode::PUSH_EXC_INFO, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[33] = op(Opcode::PUSH_NULL, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[34] = op(Opcode::RETURN_GENERATOR, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[35] = op(Opcode::RETURN_VALUE, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Exit);
+    t[36] = op(Opcode::SETUP_ANNOTATIONS, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[37] = op(Opcode::STORE_SLICE, false, 0, Operand::None, Effect::Linear(-4, 0), Effect::Linear(-4, 0), Flow::Next);
+    t[38] = op(Opcode::STORE_SUBSCR, false, 1, Operand::None, Effect::Linear(-3, 0), Effect::Linear(-3, 0), Flow::Next);
+    t[39] = op(Opcode::TO_BOOL, false, 3, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[40] = op(Opcode::UNARY_INVERT, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[41] = op(Opcode::UNARY_NEGATIVE, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[42] = op(Opcode::UNARY_NOT, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[43] = op(Opcode::WITH_EXCEPT_START, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[44] = op(Opcode::BINARY_OP, true, 5, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[45] = op(Opcode::BUILD_INTERPOLATION, true, 0, Operand::Int, Effect::PerBit(-1, [-1, 0, 0, 0]), Effect::PerBit(-1, [-1, 0, 0, 0]), Flow::Next);
+    t[46] = op(Opcode::BUILD_LIST, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[47] = op(Opcode::BUILD_MAP, true, 0, Operand::Int, Effect::Linear(1, -2), Effect::Linear(1, -2), Flow::Next);
+    t[48] = op(Opcode::BUILD_SET, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[49] = op(Opcode::BUILD_SLICE, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[50] = op(Opcode::BUILD_STRING, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[51] = op(Opcode::BUILD_TUPLE, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[52] = op(Opcode::CALL, true, 3, Operand::Int, Effect::Linear(-1, -1), Effect::Linear(-1, -1), Flow::Next);
+    t[53] = op(Opcode::CALL_INTRINSIC_1, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[54] = op(Opcode::CALL_INTRINSIC_2, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[55] = op(Opcode::CALL_KW, true, 3, Operand::Int, Effect::Linear(-2, -1), Effect::Linear(-2, -1), Flow::Next);
+    t[56] = op(Opcode::COMPARE_OP, true, 1, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[57] = op(Opcode::CONTAINS_OP, true, 1, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[58] = op(Opcode::CONVERT_VALUE, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[59] = op(Opcode::COPY, true, 0, Operand::Int, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[60] = op(Opcode::COPY_FREE_VARS, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[61] = op(Opcode::DELETE_ATTR, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[62] = op(Opcode::DELETE_DEREF, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[63] = op(Opcode::DELETE_FAST, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[64] = op(Opcode::DELETE_GLOBAL, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[65] = op(Opcode::DELETE_NAME, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[66] = op(Opcode::DICT_MERGE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[67] = op(Opcode::DICT_UPDATE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[68] = op(Opcode::END_ASYNC_FOR, true, 0, Operand::LabelBackward, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[69] = op(Opcode::EXTENDED_ARG, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[70] = op(Opcode::FOR_ITER, true, 1, Operand::JumpForward, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Branch);
+    t[71] = op(Opcode::GET_AWAITABLE, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[72] = op(Opcode::IMPORT_FROM, true, 0, Operand::Name, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[73] = op(Opcode::IMPORT_NAME, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[74] = op(Opcode::IS_OP, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[75] = op(Opcode::JUMP_BACKWARD, true, 1, Operand::JumpBackward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[76] = op(Opcode::JUMP_BACKWARD_NO_INTERRUPT, true, 0, Operand::JumpBackward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[77] = op(Opcode::JUMP_FORWARD, true, 0, Operand::JumpForward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[78] = op(Opcode::LIST_APPEND, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[79] = op(Opcode::LIST_EXTEND, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[80] = op(Opcode::LOAD_ATTR, true, 9, Operand::NameShift1, Effect::PerBit(0, [1, 0, 0, 0]), Effect::PerBit(0, [1, 0, 0, 0]), Flow::Next);
+    t[81] = op(Opcode::LOAD_COMMON_CONSTANT, true, 0, Operand::Int, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[82] = op(Opcode::LOAD_CONST, true, 0, Operand::Const, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[83] = op(Opcode::LOAD_DEREF, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[84] = op(Opcode::LOAD_FAST, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[85] = op(Opcode::LOAD_FAST_AND_CLEAR, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[86] = op(Opcode::LOAD_FAST_BORROW, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[87] = op(Opcode::LOAD_FAST_BORROW_LOAD_FAST_BORROW, true, 0, Operand::LocalPair, Effect::Linear(2, 0), Effect::Linear(2, 0), Flow::Next);
+    t[88] = op(Opcode::LOAD_FAST_CHECK, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[89] = op(Opcode::LOAD_FAST_LOAD_FAST, true, 0, Operand::LocalPair, Effect::Linear(2, 0), Effect::Linear(2, 0), Flow::Next);
+    t[90] = op(Opcode::LOAD_FROM_DICT_OR_DEREF, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[91] = op(Opcode::LOAD_FROM_DICT_OR_GLOBALS, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[92] = op(Opcode::LOAD_GLOBAL, true, 4, Operand::NameShift1, Effect::PerBit(1, [1, 0, 0, 0]), Effect::PerBit(1, [1, 0, 0, 0]), Flow::Next);
+    t[93] = op(Opcode::LOAD_NAME, true, 0, Operand::Name, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[94] = op(Opcode::LOAD_SMALL_INT, true, 0, Operand::Int, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[95] = op(Opcode::LOAD_SPECIAL, true, 0, Operand::Int, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[96] = op(Opcode::LOAD_SUPER_ATTR, true, 1, Operand::NameShift2, Effect::PerBit(-2, [1, 0, 0, 0]), Effect::PerBit(-2, [1, 0, 0, 0]), Flow::Next);
+    t[97] = op(Opcode::MAKE_CELL, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[98] = op(Opcode::MAP_ADD, true, 0, Operand::Int, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[99] = op(Opcode::MATCH_CLASS, true, 0, Operand::Int, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[100] = op(Opcode::POP_JUMP_IF_FALSE, true, 1, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[101] = op(Opcode::POP_JUMP_IF_NONE, true, 1, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[102] = op(Opcode::POP_JUMP_IF_NOT_NONE, true, 1, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[103] = op(Opcode::POP_JUMP_IF_TRUE, true, 1, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[104] = op(Opcode::RAISE_VARARGS, true, 0, Operand::Int, Effect::Linear(0, -1), Effect::Linear(0, -1), Flow::Exit);
+    t[105] = op(Opcode::RERAISE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Exit);
+    t[106] = op(Opcode::SEND, true, 1, Operand::JumpForward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Branch);
+    t[107] = op(Opcode::SET_ADD, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[108] = op(Opcode::SET_FUNCTION_ATTRIBUTE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[109] = op(Opcode::SET_UPDATE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[110] = op(Opcode::STORE_ATTR, true, 4, Operand::Name, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[111] = op(Opcode::STORE_DEREF, true, 0, Operand::Local, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[112] = op(Opcode::STORE_FAST, true, 0, Operand::Local, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[113] = op(Opcode::STORE_FAST_LOAD_FAST, true, 0, Operand::LocalPair, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[114] = op(Opcode::STORE_FAST_STORE_FAST, true, 0, Operand::LocalPair, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[115] = op(Opcode::STORE_GLOBAL, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[116] = op(Opcode::STORE_NAME, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[117] = op(Opcode::SWAP, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[118] = op(Opcode::UNPACK_EX, true, 0, Operand::Int, Effect::UnpackEx, Effect::UnpackEx, Flow::Next);
+    t[119] = op(Opcode::UNPACK_SEQUENCE, true, 1, Operand::Int, Effect::Linear(-1, 1), Effect::Linear(-1, 1), Flow::Next);
+    t[120] = op(Opcode::YIELD_VALUE, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[128] = op(Opcode::RESUME, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
     t
 };
 /// Number of each [`Opcode`] in CPython 3.14; 0 (`CACHE`) where it has none.
-pub static PY_314_NUMBERS: [u8; 146] = [
-    31, 33, 27, 0, 41, 42, 40, 0, 18, 25, 26, 24, 32, 6, 5, 43, 14, 15, 0, 0, 68, 38, 8, 16, 19, 0,
-    21, 0, 34, 0, 35, 0, 36, 120, 0, 0, 29, 116, 65, 119, 70, 118, 110, 61, 115, 64, 117, 82, 93,
-    51, 46, 48, 47, 80, 56, 73, 72, 77, 0, 0, 0, 0, 92, 74, 57, 105, 59, 44, 106, 84, 112, 63, 0,
-    0, 104, 71, 23, 49, 76, 97, 0, 83, 111, 62, 75, 4, 69, 78, 107, 98, 0, 60, 128, 99, 0, 0, 50,
-    0, 79, 109, 66, 67, 0, 52, 0, 0, 0, 0, 0, 9, 10, 1, 37, 7, 22, 100, 103, 0, 88, 102, 101, 96,
-    85, 53, 54, 91, 90, 11, 12, 13, 39, 55, 58, 89, 108, 113, 114, 2, 28, 30, 45, 81, 86, 87, 94,
-    95,
-];
+pub static PY_314_NUMBERS: [u8; 146] = [31, 33, 27, 0, 41, 42, 40, 0, 18, 25, 26, 24, 32, 6, 5, 43, 14, 15, 0, 0, 68, 38, 8, 16, 19, 0, 21, 0, 34, 0, 35, 0, 36, 120, 0, 0, 29, 116, 65, 119, 70, 118, 110, 61, 115, 64, 117, 82, 93, 51, 46, 48, 47, 80, 56, 73, 72, 77, 0, 0, 0, 0, 92, 74, 57, 105, 59, 44, 106, 84, 112, 63, 0, 0, 104, 71, 23, 49, 76, 97, 0, 83, 111, 62, 75, 4, 69, 78, 107, 98, 0, 60, 128, 99, 0, 0, 50, 0, 79, 109, 66, 67, 0, 52, 0, 0, 0, 0, 0, 9, 10, 1, 37, 7, 22, 100, 103, 0, 88, 102, 101, 96, 85, 53, 54, 91, 90, 11, 12, 13, 39, 55, 58, 89, 108, 113, 114, 2, 28, 30, 45, 81, 86, 87, 94, 95];
 /// `binary_operators` of CPython 3.14, by operand.
-pub static PY_314_BINARY_OPERATORS: &[&str] = &[
-    "+", "&", "//", "<<", "@", "*", "%", "|", "**", ">>", "-", "/", "^", "+=", "&=", "//=", "<<=",
-    "@=", "*=", "%=", "|=", "**=", ">>=", "-=", "/=", "^=", "[]",
-];
+pub static PY_314_BINARY_OPERATORS: &[&str] = &["+", "&", "//", "<<", "@", "*", "%", "|", "**", ">>", "-", "/", "^", "+=", "&=", "//=", "<<=", "@=", "*=", "%=", "|=", "**=", ">>=", "-=", "/=", "^=", "[]"];
 /// `compare` of CPython 3.14, by operand.
 pub static PY_314_COMPARE: &[&str] = &["<", "<=", "==", "!=", ">", ">="];
 /// `intrinsics_1` of CPython 3.14, by operand.
-pub static PY_314_INTRINSICS_1: &[&str] = &[
-    "INTRINSIC_1_INVALID",
-    "INTRINSIC_PRINT",
-    "INTRINSIC_IMPORT_STAR",
-    "INTRINSIC_STOPITERATION_ERROR",
-    "INTRINSIC_ASYNC_GEN_WRAP",
-    "INTRINSIC_UNARY_POSITIVE",
-    "INTRINSIC_LIST_TO_TUPLE",
-    "INTRINSIC_TYPEVAR",
-    "INTRINSIC_PARAMSPEC",
-    "INTRINSIC_TYPEVARTUPLE",
-    "INTRINSIC_SUBSCRIPT_GENERIC",
-    "INTRINSIC_TYPEALIAS",
-];
+pub static PY_314_INTRINSICS_1: &[&str] = &["INTRINSIC_1_INVALID", "INTRINSIC_PRINT", "INTRINSIC_IMPORT_STAR", "INTRINSIC_STOPITERATION_ERROR", "INTRINSIC_ASYNC_GEN_WRAP", "INTRINSIC_UNARY_POSITIVE", "INTRINSIC_LIST_TO_TUPLE", "INTRINSIC_TYPEVAR", "INTRINSIC_PARAMSPEC", "INTRINSIC_TYPEVARTUPLE", "INTRINSIC_SUBSCRIPT_GENERIC", "INTRINSIC_TYPEALIAS"];
 /// `intrinsics_2` of CPython 3.14, by operand.
-pub static PY_314_INTRINSICS_2: &[&str] = &[
-    "INTRINSIC_2_INVALID",
-    "INTRINSIC_PREP_RERAISE_STAR",
-    "INTRINSIC_TYPEVAR_WITH_BOUND",
-    "INTRINSIC_TYPEVAR_WITH_CONSTRAINTS",
-    "INTRINSIC_SET_FUNCTION_TYPE_PARAMS",
-    "INTRINSIC_SET_TYPEPARAM_DEFAULT",
-];
+pub static PY_314_INTRINSICS_2: &[&str] = &["INTRINSIC_2_INVALID", "INTRINSIC_PREP_RERAISE_STAR", "INTRINSIC_TYPEVAR_WITH_BOUND", "INTRINSIC_TYPEVAR_WITH_CONSTRAINTS", "INTRINSIC_SET_FUNCTION_TYPE_PARAMS", "INTRINSIC_SET_TYPEPARAM_DEFAULT"];
 /// `special_methods` of CPython 3.14, by operand.
 pub static PY_314_SPECIAL_METHODS: &[&str] = &["__enter__", "__exit__", "__aenter__", "__aexit__"];
 /// `common_constants` of CPython 3.14, by operand.
-pub static PY_314_COMMON_CONSTANTS: &[&str] = &[
-    "AssertionError",
-    "NotImplementedError",
-    "tuple",
-    "all",
-    "any",
-];
+pub static PY_314_COMMON_CONSTANTS: &[&str] = &["AssertionError", "NotImplementedError", "tuple", "all", "any"];
 
 /// Magic number of the final CPython 3.15.
 pub const PY_315_MAGIC: u16 = 3666;
 /// Instructions of CPython 3.15, by number.
 pub static PY_315: [Option<OpInfo>; 256] = {
     let mut t = [const { None }; 256];
-    t[1] = op(
-        Opcode::BINARY_SLICE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[2] = op(
-        Opcode::BUILD_TEMPLATE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[4] = op(
-        Opcode::CALL_FUNCTION_EX,
-        false,
-        1,
-        Operand::None,
-        Effect::Linear(-3, 0),
-        Effect::Linear(-3, 0),
-        Flow::Next,
-    );
-    t[5] = op(
-        Opcode::CHECK_EG_MATCH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[6] = op(
-        Opcode::CHECK_EXC_MATCH,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[7] = op(
-        Opcode::CLEANUP_THROW,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[8] = op(
-        Opcode::DELETE_SUBSCR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[9] = op(
-        Opcode::END_FOR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[10] = op(
-        Opcode::END_SEND,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[11] = op(
-        Opcode::EXIT_INIT_CHECK,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[12] = op(
-        Opcode::FORMAT_SIMPLE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[13] = op(
-        Opcode::FORMAT_WITH_SPEC,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[14] = op(
-        Opcode::GET_AITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[15] = op(
-        Opcode::GET_ANEXT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[16] = op(
-        Opcode::GET_LEN,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[19] = op(
-        Opcode::LOAD_BUILD_CLASS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[20] = op(
-        Opcode::LOAD_LOCALS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[21] = op(
-        Opcode::MAKE_FUNCTION,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[22] = op(
-        Opcode::MATCH_KEYS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[23] = op(
-        Opcode::MATCH_MAPPING,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[24] = op(
-        Opcode::MATCH_SEQUENCE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[25] = op(
-        Opcode::NOP,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[26] = op(
-        Opcode::NOT_TAKEN,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[27] = op(
-        Opcode::POP_EXCEPT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[28] = op(
-        Opcode::POP_ITER,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[29] = op(
-        Opcode::POP_TOP,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[30] = op(
-        Opcode::PUSH_EXC_INFO,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[31] = op(
-        Opcode::PUSH_NULL,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[32] = op(
-        Opcode::RETURN_GENERATOR,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[33] = op(
-        Opcode::RETURN_VALUE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Exit,
-    );
-    t[34] = op(
-        Opcode::SETUP_ANNOTATIONS,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[35] = op(
-        Opcode::STORE_SLICE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(-4, 0),
-        Effect::Linear(-4, 0),
-        Flow::Next,
-    );
-    t[36] = op(
-        Opcode::STORE_SUBSCR,
-        false,
-        1,
-        Operand::None,
-        Effect::Linear(-3, 0),
-        Effect::Linear(-3, 0),
-        Flow::Next,
-    );
-    t[37] = op(
-        Opcode::TO_BOOL,
-        false,
-        3,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[38] = op(
-        Opcode::UNARY_INVERT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[39] = op(
-        Opcode::UNARY_NEGATIVE,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[40] = op(
-        Opcode::UNARY_NOT,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[41] = op(
-        Opcode::WITH_EXCEPT_START,
-        false,
-        0,
-        Operand::None,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[42] = op(
-        Opcode::BINARY_OP,
-        true,
-        5,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[43] = op(
-        Opcode::BUILD_INTERPOLATION,
-        true,
-        0,
-        Operand::Int,
-        Effect::PerBit(-1, [-1, 0, 0, 0]),
-        Effect::PerBit(-1, [-1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[44] = op(
-        Opcode::BUILD_LIST,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[45] = op(
-        Opcode::BUILD_MAP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -2),
-        Effect::Linear(1, -2),
-        Flow::Next,
-    );
-    t[46] = op(
-        Opcode::BUILD_SET,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[47] = op(
-        Opcode::BUILD_SLICE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[48] = op(
-        Opcode::BUILD_STRING,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[49] = op(
-        Opcode::BUILD_TUPLE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, -1),
-        Effect::Linear(1, -1),
-        Flow::Next,
-    );
-    t[50] = op(
-        Opcode::CALL,
-        true,
-        3,
-        Operand::Int,
-        Effect::Linear(-1, -1),
-        Effect::Linear(-1, -1),
-        Flow::Next,
-    );
-    t[51] = op(
-        Opcode::CALL_INTRINSIC_1,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[52] = op(
-        Opcode::CALL_INTRINSIC_2,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[53] = op(
-        Opcode::CALL_KW,
-        true,
-        3,
-        Operand::Int,
-        Effect::Linear(-2, -1),
-        Effect::Linear(-2, -1),
-        Flow::Next,
-    );
-    t[54] = op(
-        Opcode::COMPARE_OP,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[55] = op(
-        Opcode::CONTAINS_OP,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[56] = op(
-        Opcode::CONVERT_VALUE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[57] = op(
-        Opcode::COPY,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[58] = op(
-        Opcode::COPY_FREE_VARS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[59] = op(
-        Opcode::DELETE_ATTR,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[60] = op(
-        Opcode::DELETE_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[61] = op(
-        Opcode::DELETE_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[62] = op(
-        Opcode::DELETE_GLOBAL,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[63] = op(
-        Opcode::DELETE_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[64] = op(
-        Opcode::DICT_MERGE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[65] = op(
-        Opcode::DICT_UPDATE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[66] = op(
-        Opcode::END_ASYNC_FOR,
-        true,
-        0,
-        Operand::LabelBackward,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[67] = op(
-        Opcode::EXTENDED_ARG,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[68] = op(
-        Opcode::FOR_ITER,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Branch,
-    );
-    t[69] = op(
-        Opcode::GET_AWAITABLE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[70] = op(
-        Opcode::GET_ITER,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[71] = op(
-        Opcode::IMPORT_FROM,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[72] = op(
-        Opcode::IMPORT_NAME,
-        true,
-        0,
-        Operand::NameShift2,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[73] = op(
-        Opcode::IS_OP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[74] = op(
-        Opcode::JUMP_BACKWARD,
-        true,
-        1,
-        Operand::JumpBackward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[75] = op(
-        Opcode::JUMP_BACKWARD_NO_INTERRUPT,
-        true,
-        0,
-        Operand::JumpBackward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[76] = op(
-        Opcode::JUMP_FORWARD,
-        true,
-        0,
-        Operand::JumpForward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Jump,
-    );
-    t[77] = op(
-        Opcode::LIST_APPEND,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[78] = op(
-        Opcode::LIST_EXTEND,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[79] = op(
-        Opcode::LOAD_ATTR,
-        true,
-        9,
-        Operand::NameShift1,
-        Effect::PerBit(0, [1, 0, 0, 0]),
-        Effect::PerBit(0, [1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[80] = op(
-        Opcode::LOAD_COMMON_CONSTANT,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[81] = op(
-        Opcode::LOAD_CONST,
-        true,
-        0,
-        Operand::Const,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[82] = op(
-        Opcode::LOAD_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[83] = op(
-        Opcode::LOAD_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[84] = op(
-        Opcode::LOAD_FAST_AND_CLEAR,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[85] = op(
-        Opcode::LOAD_FAST_BORROW,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[86] = op(
-        Opcode::LOAD_FAST_BORROW_LOAD_FAST_BORROW,
-        true,
-        0,
-        Operand::LocalPair,
-        Effect::Linear(2, 0),
-        Effect::Linear(2, 0),
-        Flow::Next,
-    );
-    t[87] = op(
-        Opcode::LOAD_FAST_CHECK,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[88] = op(
-        Opcode::LOAD_FAST_LOAD_FAST,
-        true,
-        0,
-        Operand::LocalPair,
-        Effect::Linear(2, 0),
-        Effect::Linear(2, 0),
-        Flow::Next,
-    );
-    t[89] = op(
-        Opcode::LOAD_FROM_DICT_OR_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[90] = op(
-        Opcode::LOAD_FROM_DICT_OR_GLOBALS,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[91] = op(
-        Opcode::LOAD_GLOBAL,
-        true,
-        4,
-        Operand::NameShift1,
-        Effect::PerBit(1, [1, 0, 0, 0]),
-        Effect::PerBit(1, [1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[92] = op(
-        Opcode::LOAD_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[93] = op(
-        Opcode::LOAD_SMALL_INT,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[94] = op(
-        Opcode::LOAD_SPECIAL,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(1, 0),
-        Effect::Linear(1, 0),
-        Flow::Next,
-    );
-    t[95] = op(
-        Opcode::LOAD_SUPER_ATTR,
-        true,
-        1,
-        Operand::NameShift2,
-        Effect::PerBit(-2, [1, 0, 0, 0]),
-        Effect::PerBit(-2, [1, 0, 0, 0]),
-        Flow::Next,
-    );
-    t[96] = op(
-        Opcode::MAKE_CELL,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[97] = op(
-        Opcode::MAP_ADD,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[98] = op(
-        Opcode::MATCH_CLASS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[99] = op(
-        Opcode::POP_JUMP_IF_FALSE,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[100] = op(
-        Opcode::POP_JUMP_IF_NONE,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[101] = op(
-        Opcode::POP_JUMP_IF_NOT_NONE,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[102] = op(
-        Opcode::POP_JUMP_IF_TRUE,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Branch,
-    );
-    t[103] = op(
-        Opcode::RAISE_VARARGS,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, -1),
-        Effect::Linear(0, -1),
-        Flow::Exit,
-    );
-    t[104] = op(
-        Opcode::RERAISE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Exit,
-    );
-    t[105] = op(
-        Opcode::SEND,
-        true,
-        1,
-        Operand::JumpForward,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Branch,
-    );
-    t[106] = op(
-        Opcode::SET_ADD,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[107] = op(
-        Opcode::SET_FUNCTION_ATTRIBUTE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[108] = op(
-        Opcode::SET_UPDATE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[109] = op(
-        Opcode::STORE_ATTR,
-        true,
-        4,
-        Operand::Name,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[110] = op(
-        Opcode::STORE_DEREF,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[111] = op(
-        Opcode::STORE_FAST,
-        true,
-        0,
-        Operand::Local,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[112] = op(
-        Opcode::STORE_FAST_LOAD_FAST,
-        true,
-        0,
-        Operand::LocalPair,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[113] = op(
-        Opcode::STORE_FAST_STORE_FAST,
-        true,
-        0,
-        Operand::LocalPair,
-        Effect::Linear(-2, 0),
-        Effect::Linear(-2, 0),
-        Flow::Next,
-    );
-    t[114] = op(
-        Opcode::STORE_GLOBAL,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[115] = op(
-        Opcode::STORE_NAME,
-        true,
-        0,
-        Operand::Name,
-        Effect::Linear(-1, 0),
-        Effect::Linear(-1, 0),
-        Flow::Next,
-    );
-    t[116] = op(
-        Opcode::SWAP,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[117] = op(
-        Opcode::UNPACK_EX,
-        true,
-        0,
-        Operand::Int,
-        Effect::UnpackEx,
-        Effect::UnpackEx,
-        Flow::Next,
-    );
-    t[118] = op(
-        Opcode::UNPACK_SEQUENCE,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(-1, 1),
-        Effect::Linear(-1, 1),
-        Flow::Next,
-    );
-    t[119] = op(
-        Opcode::YIELD_VALUE,
-        true,
-        0,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
-    t[128] = op(
-        Opcode::RESUME,
-        true,
-        1,
-        Operand::Int,
-        Effect::Linear(0, 0),
-        Effect::Linear(0, 0),
-        Flow::Next,
-    );
+    t[1] = op(Opcode::BINARY_SLICE, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[2] = op(Opcode::BUILD_TEMPLATE, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[4] = op(Opcode::CALL_FUNCTION_EX, false, 1, Operand::None, Effect::Linear(-3, 0), Effect::Linear(-3, 0), Flow::Next);
+    t[5] = op(Opcode::CHECK_EG_MATCH, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[6] = op(Opcode::CHECK_EXC_MATCH, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[7] = op(Opcode::CLEANUP_THROW, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[8] = op(Opcode::DELETE_SUBSCR, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[9] = op(Opcode::END_FOR, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[10] = op(Opcode::END_SEND, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[11] = op(Opcode::EXIT_INIT_CHECK, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[12] = op(Opcode::FORMAT_SIMPLE, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[13] = op(Opcode::FORMAT_WITH_SPEC, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[14] = op(Opcode::GET_AITER, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[15] = op(Opcode::GET_ANEXT, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[16] = op(Opcode::GET_LEN, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[19] = op(Opcode::LOAD_BUILD_CLASS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[20] = op(Opcode::LOAD_LOCALS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[21] = op(Opcode::MAKE_FUNCTION, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[22] = op(Opcode::MATCH_KEYS, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[23] = op(Opcode::MATCH_MAPPING, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[24] = op(Opcode::MATCH_SEQUENCE, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[25] = op(Opcode::NOP, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[26] = op(Opcode::NOT_TAKEN, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[27] = op(Opcode::POP_EXCEPT, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[28] = op(Opcode::POP_ITER, false, 0, Operand::None, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[29] = op(Opcode::POP_TOP, false, 0, Operand::None, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[30] = op(Opcode::PUSH_EXC_INFO, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[31] = op(Opcode::PUSH_NULL, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[32] = op(Opcode::RETURN_GENERATOR, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[33] = op(Opcode::RETURN_VALUE, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Exit);
+    t[34] = op(Opcode::SETUP_ANNOTATIONS, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[35] = op(Opcode::STORE_SLICE, false, 0, Operand::None, Effect::Linear(-4, 0), Effect::Linear(-4, 0), Flow::Next);
+    t[36] = op(Opcode::STORE_SUBSCR, false, 1, Operand::None, Effect::Linear(-3, 0), Effect::Linear(-3, 0), Flow::Next);
+    t[37] = op(Opcode::TO_BOOL, false, 3, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[38] = op(Opcode::UNARY_INVERT, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[39] = op(Opcode::UNARY_NEGATIVE, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[40] = op(Opcode::UNARY_NOT, false, 0, Operand::None, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[41] = op(Opcode::WITH_EXCEPT_START, false, 0, Operand::None, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[42] = op(Opcode::BINARY_OP, true, 5, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[43] = op(Opcode::BUILD_INTERPOLATION, true, 0, Operand::Int, Effect::PerBit(-1, [-1, 0, 0, 0]), Effect::PerBit(-1, [-1, 0, 0, 0]), Flow::Next);
+    t[44] = op(Opcode::BUILD_LIST, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[45] = op(Opcode::BUILD_MAP, true, 0, Operand::Int, Effect::Linear(1, -2), Effect::Linear(1, -2), Flow::Next);
+    t[46] = op(Opcode::BUILD_SET, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[47] = op(Opcode::BUILD_SLICE, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[48] = op(Opcode::BUILD_STRING, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[49] = op(Opcode::BUILD_TUPLE, true, 0, Operand::Int, Effect::Linear(1, -1), Effect::Linear(1, -1), Flow::Next);
+    t[50] = op(Opcode::CALL, true, 3, Operand::Int, Effect::Linear(-1, -1), Effect::Linear(-1, -1), Flow::Next);
+    t[51] = op(Opcode::CALL_INTRINSIC_1, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[52] = op(Opcode::CALL_INTRINSIC_2, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[53] = op(Opcode::CALL_KW, true, 3, Operand::Int, Effect::Linear(-2, -1), Effect::Linear(-2, -1), Flow::Next);
+    t[54] = op(Opcode::COMPARE_OP, true, 1, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[55] = op(Opcode::CONTAINS_OP, true, 1, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[56] = op(Opcode::CONVERT_VALUE, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[57] = op(Opcode::COPY, true, 0, Operand::Int, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[58] = op(Opcode::COPY_FREE_VARS, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[59] = op(Opcode::DELETE_ATTR, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[60] = op(Opcode::DELETE_DEREF, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[61] = op(Opcode::DELETE_FAST, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[62] = op(Opcode::DELETE_GLOBAL, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[63] = op(Opcode::DELETE_NAME, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[64] = op(Opcode::DICT_MERGE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[65] = op(Opcode::DICT_UPDATE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[66] = op(Opcode::END_ASYNC_FOR, true, 0, Operand::LabelBackward, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[67] = op(Opcode::EXTENDED_ARG, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[68] = op(Opcode::FOR_ITER, true, 1, Operand::JumpForward, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Branch);
+    t[69] = op(Opcode::GET_AWAITABLE, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[70] = op(Opcode::GET_ITER, true, 1, Operand::Int, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[71] = op(Opcode::IMPORT_FROM, true, 0, Operand::Name, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[72] = op(Opcode::IMPORT_NAME, true, 0, Operand::NameShift2, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[73] = op(Opcode::IS_OP, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[74] = op(Opcode::JUMP_BACKWARD, true, 1, Operand::JumpBackward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[75] = op(Opcode::JUMP_BACKWARD_NO_INTERRUPT, true, 0, Operand::JumpBackward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[76] = op(Opcode::JUMP_FORWARD, true, 0, Operand::JumpForward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Jump);
+    t[77] = op(Opcode::LIST_APPEND, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[78] = op(Opcode::LIST_EXTEND, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[79] = op(Opcode::LOAD_ATTR, true, 9, Operand::NameShift1, Effect::PerBit(0, [1, 0, 0, 0]), Effect::PerBit(0, [1, 0, 0, 0]), Flow::Next);
+    t[80] = op(Opcode::LOAD_COMMON_CONSTANT, true, 0, Operand::Int, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[81] = op(Opcode::LOAD_CONST, true, 0, Operand::Const, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[82] = op(Opcode::LOAD_DEREF, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[83] = op(Opcode::LOAD_FAST, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[84] = op(Opcode::LOAD_FAST_AND_CLEAR, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[85] = op(Opcode::LOAD_FAST_BORROW, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[86] = op(Opcode::LOAD_FAST_BORROW_LOAD_FAST_BORROW, true, 0, Operand::LocalPair, Effect::Linear(2, 0), Effect::Linear(2, 0), Flow::Next);
+    t[87] = op(Opcode::LOAD_FAST_CHECK, true, 0, Operand::Local, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[88] = op(Opcode::LOAD_FAST_LOAD_FAST, true, 0, Operand::LocalPair, Effect::Linear(2, 0), Effect::Linear(2, 0), Flow::Next);
+    t[89] = op(Opcode::LOAD_FROM_DICT_OR_DEREF, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[90] = op(Opcode::LOAD_FROM_DICT_OR_GLOBALS, true, 0, Operand::Name, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[91] = op(Opcode::LOAD_GLOBAL, true, 4, Operand::NameShift1, Effect::PerBit(1, [1, 0, 0, 0]), Effect::PerBit(1, [1, 0, 0, 0]), Flow::Next);
+    t[92] = op(Opcode::LOAD_NAME, true, 0, Operand::Name, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[93] = op(Opcode::LOAD_SMALL_INT, true, 0, Operand::Int, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[94] = op(Opcode::LOAD_SPECIAL, true, 0, Operand::Int, Effect::Linear(1, 0), Effect::Linear(1, 0), Flow::Next);
+    t[95] = op(Opcode::LOAD_SUPER_ATTR, true, 1, Operand::NameShift2, Effect::PerBit(-2, [1, 0, 0, 0]), Effect::PerBit(-2, [1, 0, 0, 0]), Flow::Next);
+    t[96] = op(Opcode::MAKE_CELL, true, 0, Operand::Local, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[97] = op(Opcode::MAP_ADD, true, 0, Operand::Int, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[98] = op(Opcode::MATCH_CLASS, true, 0, Operand::Int, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[99] = op(Opcode::POP_JUMP_IF_FALSE, true, 1, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[100] = op(Opcode::POP_JUMP_IF_NONE, true, 1, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[101] = op(Opcode::POP_JUMP_IF_NOT_NONE, true, 1, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[102] = op(Opcode::POP_JUMP_IF_TRUE, true, 1, Operand::JumpForward, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Branch);
+    t[103] = op(Opcode::RAISE_VARARGS, true, 0, Operand::Int, Effect::Linear(0, -1), Effect::Linear(0, -1), Flow::Exit);
+    t[104] = op(Opcode::RERAISE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Exit);
+    t[105] = op(Opcode::SEND, true, 1, Operand::JumpForward, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Branch);
+    t[106] = op(Opcode::SET_ADD, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[107] = op(Opcode::SET_FUNCTION_ATTRIBUTE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[108] = op(Opcode::SET_UPDATE, true, 0, Operand::Int, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[109] = op(Opcode::STORE_ATTR, true, 4, Operand::Name, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[110] = op(Opcode::STORE_DEREF, true, 0, Operand::Local, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[111] = op(Opcode::STORE_FAST, true, 0, Operand::Local, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[112] = op(Opcode::STORE_FAST_LOAD_FAST, true, 0, Operand::LocalPair, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[113] = op(Opcode::STORE_FAST_STORE_FAST, true, 0, Operand::LocalPair, Effect::Linear(-2, 0), Effect::Linear(-2, 0), Flow::Next);
+    t[114] = op(Opcode::STORE_GLOBAL, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[115] = op(Opcode::STORE_NAME, true, 0, Operand::Name, Effect::Linear(-1, 0), Effect::Linear(-1, 0), Flow::Next);
+    t[116] = op(Opcode::SWAP, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[117] = op(Opcode::UNPACK_EX, true, 0, Operand::Int, Effect::UnpackEx, Effect::UnpackEx, Flow::Next);
+    t[118] = op(Opcode::UNPACK_SEQUENCE, true, 1, Operand::Int, Effect::Linear(-1, 1), Effect::Linear(-1, 1), Flow::Next);
+    t[119] = op(Opcode::YIELD_VALUE, true, 0, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
+    t[128] = op(Opcode::RESUME, true, 1, Operand::Int, Effect::Linear(0, 0), Effect::Linear(0, 0), Flow::Next);
     t
 };
 /// Number of each [`Opcode`] in CPython 3.15; 0 (`CACHE`) where it has none.
-pub static PY_315_NUMBERS: [u8; 146] = [
-    29, 31, 25, 0, 39, 40, 38, 0, 16, 23, 24, 22, 30, 6, 5, 41, 14, 15, 0, 0, 66, 36, 8, 70, 0, 0,
-    19, 0, 32, 0, 33, 0, 34, 119, 0, 0, 27, 115, 63, 118, 68, 117, 109, 59, 114, 62, 116, 81, 92,
-    49, 44, 46, 45, 79, 54, 72, 71, 76, 0, 0, 0, 0, 91, 73, 55, 104, 57, 42, 105, 83, 111, 61, 0,
-    0, 103, 69, 21, 47, 75, 96, 0, 82, 110, 60, 74, 4, 67, 77, 106, 97, 0, 58, 128, 98, 0, 0, 48,
-    0, 78, 108, 64, 65, 0, 50, 0, 0, 0, 0, 0, 9, 10, 1, 35, 7, 20, 99, 102, 0, 87, 101, 100, 95,
-    84, 51, 52, 90, 89, 11, 12, 13, 37, 53, 56, 88, 107, 112, 113, 2, 26, 28, 43, 80, 85, 86, 93,
-    94,
-];
+pub static PY_315_NUMBERS: [u8; 146] = [29, 31, 25, 0, 39, 40, 38, 0, 16, 23, 24, 22, 30, 6, 5, 41, 14, 15, 0, 0, 66, 36, 8, 70, 0, 0, 19, 0, 32, 0, 33, 0, 34, 119, 0, 0, 27, 115, 63, 118, 68, 117, 109, 59, 114, 62, 116, 81, 92, 49, 44, 46, 45, 79, 54, 72, 71, 76, 0, 0, 0, 0, 91, 73, 55, 104, 57, 42, 105, 83, 111, 61, 0, 0, 103, 69, 21, 47, 75, 96, 0, 82, 110, 60, 74, 4, 67, 77, 106, 97, 0, 58, 128, 98, 0, 0, 48, 0, 78, 108, 64, 65, 0, 50, 0, 0, 0, 0, 0, 9, 10, 1, 35, 7, 20, 99, 102, 0, 87, 101, 100, 95, 84, 51, 52, 90, 89, 11, 12, 13, 37, 53, 56, 88, 107, 112, 113, 2, 26, 28, 43, 80, 85, 86, 93, 94];
 /// `binary_operators` of CPython 3.15, by operand.
-pub static PY_315_BINARY_OPERATORS: &[&str] = &[
-    "+", "&", "//", "<<", "@", "*", "%", "|", "**", ">>", "-", "/", "^", "+=", "&=", "//=", "<<=",
-    "@=", "*=", "%=", "|=", "**=", ">>=", "-=", "/=", "^=", "[]",
-];
+pub static PY_315_BINARY_OPERATORS: &[&str] = &["+", "&", "//", "<<", "@", "*", "%", "|", "**", ">>", "-", "/", "^", "+=", "&=", "//=", "<<=", "@=", "*=", "%=", "|=", "**=", ">>=", "-=", "/=", "^=", "[]"];
 /// `compare` of CPython 3.15, by operand.
 pub static PY_315_COMPARE: &[&str] = &["<", "<=", "==", "!=", ">", ">="];
 /// `intrinsics_1` of CPython 3.15, by operand.
-pub static PY_315_INTRINSICS_1: &[&str] = &[
-    "INTRINSIC_1_INVALID",
-    "INTRINSIC_PRINT",
-    "INTRINSIC_IMPORT_STAR",
-    "INTRINSIC_STOPITERATION_ERROR",
-    "INTRINSIC_ASYNC_GEN_WRAP",
-    "INTRINSIC_UNARY_POSITIVE",
-    "INTRINSIC_LIST_TO_TUPLE",
-    "INTRINSIC_TYPEVAR",
-    "INTRINSIC_PARAMSPEC",
-    "INTRINSIC_TYPEVARTUPLE",
-    "INTRINSIC_SUBSCRIPT_GENERIC",
-    "INTRINSIC_TYPEALIAS",
-];
+pub static PY_315_INTRINSICS_1: &[&str] = &["INTRINSIC_1_INVALID", "INTRINSIC_PRINT", "INTRINSIC_IMPORT_STAR", "INTRINSIC_STOPITERATION_ERROR", "INTRINSIC_ASYNC_GEN_WRAP", "INTRINSIC_UNARY_POSITIVE", "INTRINSIC_LIST_TO_TUPLE", "INTRINSIC_TYPEVAR", "INTRINSIC_PARAMSPEC", "INTRINSIC_TYPEVARTUPLE", "INTRINSIC_SUBSCRIPT_GENERIC", "INTRINSIC_TYPEALIAS"];
 /// `intrinsics_2` of CPython 3.15, by operand.
-pub static PY_315_INTRINSICS_2: &[&str] = &[
-    "INTRINSIC_2_INVALID",
-    "INTRINSIC_PREP_RERAISE_STAR",
-    "INTRINSIC_TYPEVAR_WITH_BOUND",
-    "INTRINSIC_TYPEVAR_WITH_CONSTRAINTS",
-    "INTRINSIC_SET_FUNCTION_TYPE_PARAMS",
-    "INTRINSIC_SET_TYPEPARAM_DEFAULT",
-];
+pub static PY_315_INTRINSICS_2: &[&str] = &["INTRINSIC_2_INVALID", "INTRINSIC_PREP_RERAISE_STAR", "INTRINSIC_TYPEVAR_WITH_BOUND", "INTRINSIC_TYPEVAR_WITH_CONSTRAINTS", "INTRINSIC_SET_FUNCTION_TYPE_PARAMS", "INTRINSIC_SET_TYPEPARAM_DEFAULT"];
 /// `special_methods` of CPython 3.15, by operand.
 pub static PY_315_SPECIAL_METHODS: &[&str] = &["__enter__", "__exit__", "__aenter__", "__aexit__"];
 /// `common_constants` of CPython 3.15, by operand.
-pub static PY_315_COMMON_CONSTANTS: &[&str] = &[
-    "AssertionError",
-    "NotImplementedError",
-    "tuple",
-    "all",
-    "any",
-    "list",
-    "set",
-    "None",
-    "''",
-    "True",
-    "False",
-    "-1",
-];
+pub static PY_315_COMMON_CONSTANTS: &[&str] = &["AssertionError", "NotImplementedError", "tuple", "all", "any", "list", "set", "None", "''", "True", "False", "-1"];
