@@ -1,14 +1,15 @@
 //! Reads every `.pyc` below the given folders, writes it again, decodes and assembles every code
-//! object, and counts what differs by one byte.
+//! object, counts what differs by one byte, and what the verifier complains about.
 //!
 //!     cargo run --release -p equip-core --example roundtrip_sweep -- DIR...
 use std::time::{Duration, Instant};
 
-use equip_core::{body, pyc::PycFile};
+use equip_core::{body, pyc::PycFile, verify::verify};
 
 fn main() {
     let (mut files, mut codes, mut bad_files, mut bad_codes, mut bytes) = (0, 0, 0, 0, 0);
-    let [mut parsing, mut writing, mut decoding] = [Duration::ZERO; 3];
+    let [mut parsing, mut writing, mut decoding, mut judging] = [Duration::ZERO; 4];
+    let mut complaints = 0;
     for dir in std::env::args().skip(1) {
         for entry in walkdir::WalkDir::new(dir)
             .sort_by_file_name()
@@ -38,7 +39,14 @@ fn main() {
                 println!("{}: written differently", entry.path().display());
                 bad_files += 1;
             }
-            for id in pyc.code_objects() {
+            let ids = pyc.code_objects();
+            let begin = Instant::now();
+            for complaint in verify(&pyc, &ids) {
+                complaints += 1;
+                println!("{}: {complaint}", entry.path().display());
+            }
+            judging += begin.elapsed();
+            for id in ids {
                 let begin = Instant::now();
                 let code = pyc.objects.code(id).expect("a code object").clone();
                 let result = body::decode(pyc.isa, &pyc.objects, &code).and_then(|body| {
@@ -78,6 +86,7 @@ fn main() {
     }
     println!(
         "{files} files, {codes} code objects, {bytes} bytes; differ: {bad_files} files, {bad_codes} code objects; \
-         parse {parsing:?}, write {writing:?}, decode + depths + assemble {decoding:?}"
+         complaints: {complaints}; parse {parsing:?}, write {writing:?}, \
+         decode + depths + assemble {decoding:?}, verify {judging:?}"
     );
 }

@@ -1,4 +1,4 @@
-"""Tracebacks, lines and columns; warnings; frames; settrace; exc_info; recursion."""
+"""Tracebacks, lines and columns; warnings; frames; exc_info; recursion."""
 import sys
 import traceback
 import warnings
@@ -62,32 +62,6 @@ try:
 except RecursionError as error:
     print(str(error)[:32])
 
-
-def traced(a):
-    b = a
-    if b:
-        b = [i
-             for i in range(2)]
-    else:
-        b = 0
-    while b:
-        b = b[1:]
-    return b
-
-
-events = []
-
-
-def tracer(frame, event, arg):
-    if frame.f_code.co_name == "traced":
-        events.append((event, frame.f_lineno - traced.__code__.co_firstlineno))
-    return tracer
-
-
-sys.settrace(tracer)
-traced(1)
-sys.settrace(None)
-print(events)
 
 try:
     assert fail, "fine"

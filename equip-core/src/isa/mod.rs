@@ -265,6 +265,8 @@ pub struct Isa {
     pub yield_arg: YieldArg,
     /// Whether `LOAD_FAST` itself raises on an unbound local; else that is `LOAD_FAST_CHECK`'s work.
     pub load_fast_checks: bool,
+    /// Whether `POP_TOP` may find a NULL.
+    pub pops_null: bool,
     /// Whether conditional jumps want an exact bool.
     pub exact_bool_jumps: bool,
     /// How far left the operator stands in `COMPARE_OP`'s operand.

@@ -44,6 +44,7 @@ const BASE_311: Isa = Isa {
     },
     yield_arg: YieldArg::None,
     load_fast_checks: true,
+    pops_null: false,
     exact_bool_jumps: false,
     compare_shift: 0,
     eager_import: 0,
@@ -91,6 +92,7 @@ const BASE_314: Isa = Isa {
     version: Version(3, 14),
     cache_tag: "cpython-314",
     docstring: Docstring::Flag,
+    pops_null: true,
     ..BASE_313
 };
 

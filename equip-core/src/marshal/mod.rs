@@ -165,6 +165,12 @@ impl<'a> Objects<'a> {
         self.node(id).code == b'N'
     }
 
+    /// Whether it is `True` or `False`.
+    #[inline]
+    pub fn is_bool(&self, id: ObjectId) -> bool {
+        matches!(self.node(id).code, b'T' | b'F')
+    }
+
     /// A code object.
     #[inline]
     pub fn code(&self, id: ObjectId) -> Option<&CodeObject> {

@@ -3,6 +3,7 @@
 //! Edits name original instructions, so they cannot invalidate each other; where several stand at
 //! one place, they nest as decorators do: pipeline order going in, reverse order coming out.
 
+mod borrowed;
 mod sites;
 mod splice;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use equip_plugin_api::edit::{Position, Site, Value};
 use rustc_hash::FxHashMap;
 
-use crate::body::{self, Arg, Body, Instr, Label, Location};
+use crate::body::{self, Arg, Body, HandlerId, Instr, Label, Location};
 use crate::declaration::Parameter;
 use crate::fragment::Fragment;
 use crate::isa::{Flow, Opcode};
@@ -187,9 +188,8 @@ pub fn rewrite<'a>(
     if let Some(depths) = &depths
         && body.isa.has(Opcode::LOAD_FAST_BORROW)
     {
-        for placed in &placed {
-            own_borrowed(&mut body, depths, placed.point.at as usize);
-        }
+        let places = placed.iter().map(|placed| placed.point.at as usize);
+        borrowed::own(&mut body, depths, places);
     }
 
     let old = std::mem::take(&mut body.instrs);
@@ -219,7 +219,9 @@ pub fn rewrite<'a>(
         for placed in &here[..falling] {
             let site = splice::SiteState {
                 location: location_from(&old, at),
-                handler: at.checked_sub(1).and_then(|above| old[above].handler),
+                handler: at
+                    .checked_sub(1)
+                    .and_then(|above| splicer.reachable(old[above].handler, depth)),
                 depth,
                 at,
                 starts: true,
@@ -230,7 +232,7 @@ pub fn rewrite<'a>(
         }
         let site = splice::SiteState {
             location: location_from(&old, at),
-            handler: instr.handler,
+            handler: splicer.reachable(instr.handler, depth),
             depth,
             at,
             starts: false,
@@ -399,28 +401,13 @@ fn location_from(instrs: &[Instr], at: usize) -> Location {
     found.map_or(Location::line(1), |instr| instr.location.without_columns())
 }
 
-/// A probe may run while borrowed references are on the stack: they become owned ones. Only loads
-/// whose value is still there at `at` matter; the walk back ends where the stack was empty.
-fn own_borrowed(body: &mut Body, depths: &[i32], at: usize) {
-    let mut lowest = depths[at];
-    for before in (0..at).rev() {
-        if lowest <= 0 {
-            return;
-        }
-        let depth = depths[before];
-        if depth < lowest {
-            let opcode = &mut body.instrs[before].opcode;
-            *opcode = match *opcode {
-                Opcode::LOAD_FAST_BORROW => Opcode::LOAD_FAST,
-                Opcode::LOAD_FAST_BORROW_LOAD_FAST_BORROW => Opcode::LOAD_FAST_LOAD_FAST,
-                other => other,
-            };
-        }
-        lowest = lowest.min(depth);
-    }
-}
-
 impl Splicer<'_, '_, '_> {
+    /// A handler, if it can be reached from that depth. Where the program's own code cannot raise any
+    /// more, the compiler lets ranges cover instructions that are not as deep.
+    fn reachable(&self, handler: Option<HandlerId>, depth: u32) -> Option<HandlerId> {
+        handler.filter(|id| self.body.handlers[id.0 as usize].depth <= depth)
+    }
+
     fn new_label(&mut self) -> Label {
         self.body.labels.push(0);
         Label(self.body.labels.len() as u32 - 1)

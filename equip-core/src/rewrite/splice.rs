@@ -10,7 +10,7 @@ use crate::code::kinds;
 use crate::fragment::{Fragment, reads_global};
 use crate::isa::{ClassDeref, Docstring, NullSlot, Opcode};
 use crate::marshal::{ObjectId, Objects};
-use crate::snippet::{self, RESERVED, RETURN_VALUE};
+use crate::snippet::{self, Meaning, RESERVED, RETURN_VALUE};
 
 /// Objects that edits add to a file, each once.
 #[derive(Default)]
@@ -147,8 +147,24 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             shown: FxHashMap::default(),
             slots: vec![None; fragment.locals.len()],
         };
-        self.prelude(&mut splice, &captures, site)?;
-        self.fragment(&mut splice, site)?;
+        let returned = probe.template.uses(|m| *m == Meaning::ReturnValue);
+        let returned = returned.map(|_| self.private_slot(probe.plugin, RETURN_VALUE));
+        if let Some(slot) = returned {
+            self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
+        }
+        // While the snippet runs, the stack is without the return value.
+        let depth = site.depth - u32::from(returned.is_some());
+        let inner = SiteState {
+            depth,
+            handler: self.reachable(site.handler, depth),
+            ..*site
+        };
+        self.prelude(&mut splice, &captures, &inner)?;
+        self.fragment(&mut splice, &inner)?;
+        if let Some(slot) = returned {
+            self.push(Opcode::LOAD_FAST, Arg::Local(slot), &inner);
+            self.push(Opcode::DELETE_FAST, Arg::Local(slot), &inner);
+        }
         self.postlude(&splice, site);
         self.body.stacksize = self.body.stacksize.max(site.depth + fragment.stack + 3);
         Ok(())
@@ -412,7 +428,22 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
 
     /// The slot of a private name. Its name cannot be written in any source.
     fn private_slot(&mut self, plugin: &str, name: &str) -> u32 {
+        self.slot_of(plugin, name, kinds::LOCAL)
+    }
+
+    /// A private slot that holds a cell in its snippet: CPython tells by the kind how to show it.
+    fn private_cell(&mut self, plugin: &str, name: &str) -> u32 {
+        self.slot_of(plugin, name, kinds::LOCAL | kinds::CELL)
+    }
+
+    fn slot_of(&mut self, plugin: &str, name: &str, kind: u8) -> u32 {
         let name = format!("_equip.{plugin}.{name}");
+        let known = self.slots.get(&name).copied();
+        if let Some(slot) = known.filter(|slot| self.body.locals[*slot as usize].kind == kind) {
+            return slot;
+        }
+        // The other kind, if another snippet of the plugin has that.
+        let name = if known.is_some() { name + "'" } else { name };
         if let Some(slot) = self.slots.get(&name) {
             return *slot;
         }
@@ -424,10 +455,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 id
             }
         };
-        self.body.locals.push(Slot {
-            name: id,
-            kind: kinds::LOCAL,
-        });
+        self.body.locals.push(Slot { name: id, kind });
         let slot = self.body.locals.len() as u32 - 1;
         self.slots.insert(name, slot);
         slot
@@ -444,29 +472,20 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
 
     // ---- the parts of a probe --------------------------------------------------------------
 
-    /// Puts aside what the snippet reads from private slots: the return value, captured variables,
-    /// parameters that may be unbound.
+    /// Puts aside what the snippet reads from private slots: captured variables, parameters that may
+    /// be unbound.
     fn prelude(
         &mut self,
         splice: &mut Splice<'_>,
         captures: &[String],
         site: &SiteState,
     ) -> Result<(), Refusal> {
-        if let Some(offset) = splice
-            .probe
-            .template
-            .uses(|m| *m == snippet::Meaning::ReturnValue)
-        {
-            let _ = offset;
-            let slot = self.private_slot(splice.probe.plugin, RETURN_VALUE);
-            self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
-        }
         let fragment = splice.fragment;
         let assigned = |name: &str| fragment.locals.iter().any(|local| local == name);
         for n in 0..self.host.parameters.len() as u32 {
-            let uses = |meaning: &snippet::Meaning| match meaning {
-                snippet::Meaning::Arg(used) => *used == n,
-                snippet::Meaning::Arguments => true,
+            let uses = |meaning: &Meaning| match meaning {
+                Meaning::Arg(used) => *used == n,
+                Meaning::Arguments => true,
                 _ => false,
             };
             let name = format!("{RESERVED}arg_{n}__");
@@ -538,19 +557,9 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         HandlerId(self.body.handlers.len() as u32 - 1)
     }
 
-    /// Brings the return value back and clears all private slots.
+    /// Clears all private slots.
     fn postlude(&mut self, splice: &Splice<'_>, site: &SiteState) {
         let fragment = splice.fragment;
-        if splice
-            .probe
-            .template
-            .uses(|m| *m == snippet::Meaning::ReturnValue)
-            .is_some()
-        {
-            let slot = self.private_slot(splice.probe.plugin, RETURN_VALUE);
-            self.push(Opcode::LOAD_FAST, Arg::Local(slot), site);
-            self.push(Opcode::DELETE_FAST, Arg::Local(slot), site);
-        }
         let mut shown: Vec<_> = splice.shown.values().copied().collect();
         shown.sort_unstable();
         for slot in shown {
@@ -829,10 +838,17 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 self.push(opcode, Arg::Local(slot), site);
                 return Ok(());
             }
-            let private = self.private_slot(splice.probe.plugin, name);
+            let private = match kind & kinds::CELL {
+                0 => self.private_slot(splice.probe.plugin, name),
+                _ => self.private_cell(splice.probe.plugin, name),
+            };
             splice.slots[slot as usize] = Some(private);
         }
         let private = splice.slots[slot as usize].expect("just made");
+        if opcode == Opcode::MAKE_CELL && !self.body.handlers.is_empty() {
+            // An exception may have ended the snippet when it ran before.
+            self.clear(private, false, site);
+        }
         self.push(opcode, Arg::Local(private), site);
         Ok(())
     }

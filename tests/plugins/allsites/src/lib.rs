@@ -12,6 +12,7 @@ pub struct AllSites {
     arguments: bool,
     classes: bool,
     modules: bool,
+    busy: bool,
 }
 
 impl Default for AllSites {
@@ -23,6 +24,7 @@ impl Default for AllSites {
             arguments: true,
             classes: true,
             modules: true,
+            busy: false,
         }
     }
 }
@@ -36,17 +38,26 @@ const ARGUMENTS: &str = "shown = ({arguments}, {arg0})";
 const AFTER: &str = "\
 kept = {return_value}
 {return_value} = None
+{return_value} = kept";
+
+/// The same with control flow of its own; a loop in a probe is seen by who traces lines.
+const BUSY_AFTER: &str = "\
+kept = {return_value}
+{return_value} = None
 try:
     {return_value} = kept
 finally:
-    kept = None";
+    kept = None
+for again in (1, 2):
+    if again == 1:
+        continue
+    held = [lambda: again for _ in (1,)]";
 
 const LINE: &str = "line = {site_lineno}";
 
 const PLAIN: &str = "\
 a = '{qualname}'
-for b in (1, 2):
-    a = b";
+b = a";
 
 impl Plugin for AllSites {
     fn configure(options: Options<'_>) -> Result<Self> {
@@ -108,7 +119,7 @@ impl MethodVisitor for AllSites {
             edits.before(ARGUMENTS)?;
         }
         if self.after {
-            edits.after(AFTER)?;
+            edits.after(if self.busy { BUSY_AFTER } else { AFTER })?;
         }
         Ok(())
     }
