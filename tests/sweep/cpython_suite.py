@@ -6,17 +6,20 @@
 Makes two private copies of the interpreter with its library (with `test`), instruments one of them
 whole, runs every module of `test` in both (`-X frozen_modules=off`), and compares the outcome of
 every single test. A module that does not end in time in the plain copy is left out. Prints each
-difference, and as its last line the totals; exits with 1 if anything differs that EXCUSED does not
-name. Nothing outside the work folder changes.
+difference that a second pair of runs confirms, and as its last line the totals; exits with 1 if
+anything differs that EXCUSED does not name. The output of a module that differs is kept in the work
+folder under `logs`. Nothing outside the work folder changes.
 """
 
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,19 +56,25 @@ def run_module(python, module, timeout):
         env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
         env.update(EQUIP_OUTPUT_DIR=folder, PYTHONDONTWRITEBYTECODE="1", TMPDIR=folder)
         command = [str(python), "-X", "frozen_modules=off", "-m", "test", "-v", "-u", "none", module]
+        process = subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            done = subprocess.run(command, cwd=folder, env=env, timeout=timeout, stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+            output, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             return None, {}, ""
-    text = done.stdout.decode("utf-8", "replace")
+        finally:
+            # Its children hold the pipe and the processor after it.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    text = output.decode("utf-8", "replace")
     outcomes = {}
     for match in OUTCOME.finditer(text):
         outcomes[match["id"]] = match["what"].replace("expected failure", "ok")
     for match in SUMMARY.finditer(text):
         outcomes[match["id"]] = match["what"]
     crash = CRASH.search(text)
-    return done.returncode, outcomes, (crash[0] if crash else text)
+    return process.returncode, outcomes, (crash[0] + "\n" if crash else "") + text
 
 
 def names(lib):
@@ -109,40 +118,61 @@ def main():
     modules = options.modules or names(copies["plain"][1])
     excused = {entry["test"] for entry in EXCUSED}
     total = {"modules": 0, "tests": 0, "passed": 0, "different": 0, "excused": 0, "left out": 0}
-    bad = 0
+
+    def plain(module, again=False):
+        """The plain outcome, kept in the work folder for the next plugin."""
+        kept = work / "plain" / "outcomes" / f"{module}.json"
+        if not again and kept.exists():
+            return json.loads(kept.read_text())
+        outcome = run_module(copies["plain"][0], module, options.timeout)
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(json.dumps(outcome))
+        return outcome
+
+    def differences(one, two):
+        if two[0] is None:
+            return {("(module)", f"exit {one[0]}", "no end in time")}
+        found = {(test, one[1].get(test, "missing"), two[1].get(test, "missing"))
+                 for test in one[1].keys() | two[1].keys() if one[1].get(test) != two[1].get(test)}
+        if not found and one[0] != two[0]:
+            found = {("(module)", f"exit {one[0]}", f"exit {two[0]}")}
+        return found
 
     def both(module):
-        plain = run_module(copies["plain"][0], module, options.timeout)
-        if plain[0] is None:
-            return module, plain, None
-        return module, plain, run_module(copies[options.plugin][0], module, 4 * options.timeout)
+        one = plain(module)
+        if one[0] is None or (one[0] != 0 and not one[1]):
+            return module, one, None, set()
+        two = run_module(copies[options.plugin][0], module, 4 * options.timeout)
+        found = differences(one, two)
+        if found:
+            # What differs only now and then differs between two plain runs too.
+            again = plain(module, again=True)
+            two = run_module(copies[options.plugin][0], module, 4 * options.timeout)
+            found &= differences(again, two)
+        if found:
+            logs = work / options.plugin / "logs"
+            logs.mkdir(exist_ok=True)
+            (logs / f"{module}.txt").write_text(two[2])
+        return module, one, two, found
 
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for module, plain, other in pool.map(both, modules):
-            if plain[0] is None or (plain[0] != 0 and not plain[1]):
+        for module, one, two, found in pool.map(both, modules):
+            if two is None:
                 total["left out"] += 1
-                print(f"{module}: left out (plain: {'no end in time' if plain[0] is None else 'exit ' + str(plain[0])})", flush=True)
+                print(f"{module}: left out (plain: {'no end in time' if one[0] is None else 'exit ' + str(one[0])})", flush=True)
                 continue
             total["modules"] += 1
-            total["tests"] += len(plain[1])
-            total["passed"] += sum(what == "ok" for what in other[1].values())
-            differences = [(test, plain[1].get(test, "missing"), other[1].get(test, "missing"))
-                           for test in sorted(plain[1].keys() | other[1].keys())
-                           if plain[1].get(test) != other[1].get(test)]
-            for test, one, two in differences:
+            total["tests"] += len(one[1])
+            total["passed"] += sum(what == "ok" for what in two[1].values())
+            for test, before, after in sorted(found):
                 known = test in excused
                 total["excused" if known else "different"] += 1
                 if not known:
-                    bad += 1
-                    print(f"{module}: {test}: plain {one}, instrumented {two}", flush=True)
-            if not differences and plain[0] != other[0]:
-                bad += 1
-                total["different"] += 1
-                print(f"{module}: exit {plain[0]} plain, {other[0]} instrumented: {other[2][-400:]}", flush=True)
+                    print(f"{module}: {test}: plain {before}, instrumented {after}", flush=True)
     print(", ".join(f"{count} {name}" for name, count in total.items()))
     if not options.work:
         shutil.rmtree(work, ignore_errors=True)
-    sys.exit(bool(bad))
+    sys.exit(bool(total["different"]))
 
 
 main()
