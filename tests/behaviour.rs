@@ -46,12 +46,23 @@ fn shown(output: &Output) -> String {
     )
 }
 
+fn instrument(python: &Interpreter, folder: &Path, options: &[&str]) {
+    harness::ok(
+        harness::equip(folder)
+            .args(["-q", "--python"])
+            .arg(&python.path)
+            .args(options)
+            .arg("."),
+    );
+}
+
 fn same_behaviour(plugin: &[&str]) {
     same_behaviour_of(plugin, |_| true);
 }
 
 fn same_behaviour_of(plugin: &[&str], chosen: fn(&Path) -> bool) {
-    for python in harness::interpreters() {
+    let pythons = harness::interpreters().iter();
+    for python in pythons.chain(harness::debug_interpreters()) {
         let version = (python.isa.version.0, python.isa.version.1);
         let folder = harness::scratch();
         let mut names = Vec::new();
@@ -75,26 +86,19 @@ fn same_behaviour_of(plugin: &[&str], chosen: fn(&Path) -> bool) {
             .iter()
             .map(|name| start(python, folder.path(), name))
             .collect();
-        harness::ok(
-            harness::equip(folder.path())
-                .arg("-q")
-                .arg("--python")
-                .arg(&python.path)
-                .args(plugin)
-                .arg("."),
-        );
+        instrument(python, folder.path(), plugin);
         for (name, plain) in names.iter().zip(&plain) {
             let instrumented = start(python, folder.path(), name);
             assert_eq!(
                 shown(&instrumented),
                 shown(plain),
-                "{name} on CPython {}",
-                python.isa.version
+                "{name} on {}",
+                python.path.display()
             );
         }
         println!(
-            "CPython {}: {} programs alike with {}",
-            python.isa.version,
+            "{}: {} programs alike with {}",
+            python.path.display(),
             names.len(),
             plugin.join(" ")
         );
@@ -156,5 +160,38 @@ for thread in threads: thread.join()
         let file = counts.as_object().unwrap().values().next().unwrap();
         assert_eq!(file["call"], 800_000, "CPython {}", python.isa.version);
         assert_eq!(file["work"], 8);
+    }
+}
+
+/// Debug builds count every reference: a probe that leaked one, or took one too many, would show.
+#[test]
+fn references_are_neither_leaked_nor_lost() {
+    for python in harness::debug_interpreters() {
+        let folder = harness::scratch();
+        let source = harness::root().join("tests/references/calls.py");
+        std::fs::copy(source, folder.path().join("calls.py")).unwrap();
+        let rounds = match std::env::var_os("EQUIP_TEST_ALL") {
+            Some(_) => 100_000,
+            None => 5_000,
+        };
+        let program = format!("import calls; calls.main({rounds})");
+        let counted = |what: &str| {
+            let output = harness::ok(
+                harness::python(python, folder.path()).args(["-c", "import calls; calls.main()"]),
+            );
+            let text = harness::text(&output.stdout);
+            println!("{} {what}: {}", python.path.display(), text.trim());
+            text.trim().parse::<i64>().expect("a number")
+        };
+        let mut all = vec![counted("plain")];
+        for options in [&["--plugin", "callcount"][..], &["--plugin", "allsites"]] {
+            instrument(python, folder.path(), options);
+            all.push(counted(options[1]));
+        }
+        let busy = ["--plugin", "allsites", "--set", "allsites.busy=true"];
+        instrument(python, folder.path(), &busy);
+        all.push(counted("busy"));
+        // One reference in each round would be thousands.
+        assert!(all.iter().all(|grown| grown.abs() < 100), "{all:?}");
     }
 }

@@ -36,6 +36,33 @@ pub fn interpreters() -> &'static [Interpreter] {
     })
 }
 
+/// Debug builds of CPython, whose own asserts judge bytecode: `pythonX.Y-dbg`, where the other
+/// interpreters are. Says which.
+pub fn debug_interpreters() -> &'static [Interpreter] {
+    static FOUND: OnceLock<Vec<Interpreter>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let path = search().path;
+        let candidates = |isa: &Isa| {
+            let name = format!("python{}-dbg", isa.version);
+            let found: Vec<_> = path.iter().map(|dir| dir.join(&name)).collect();
+            found.into_iter().filter(|path| path.is_file())
+        };
+        let builds = isa::ALL
+            .iter()
+            .filter_map(|isa| candidates(isa).find_map(|path| Interpreter::probe(&path).ok()));
+        let found: Vec<_> = builds.collect();
+        let versions: Vec<_> = found
+            .iter()
+            .map(|python| python.isa.version.to_string())
+            .collect();
+        match versions.is_empty() {
+            true => println!("debug builds: skipped, none found"),
+            false => println!("debug builds: {}", versions.join(" ")),
+        }
+        found
+    })
+}
+
 /// The repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
