@@ -4,6 +4,7 @@
 //! one place, they nest as decorators do: pipeline order going in, reverse order coming out.
 
 mod borrowed;
+mod private;
 mod sites;
 mod splice;
 
@@ -288,7 +289,16 @@ pub fn rewrite<'a>(
         splicer.out.push(last);
     }
     moved[old.len()] = splicer.out.len() as u32;
-    let out = std::mem::take(&mut splicer.out);
+    let (mut out, cold) = (
+        std::mem::take(&mut splicer.out),
+        std::mem::take(&mut splicer.cold),
+    );
+    for label in &mut body.labels[old_labels.len()..] {
+        if *label & splice::COLD != 0 {
+            *label = out.len() as u32 + (*label & !splice::COLD);
+        }
+    }
+    out.extend(cold);
     for (label, at) in old_labels.iter().enumerate() {
         body.labels[label] = moved[*at as usize];
     }

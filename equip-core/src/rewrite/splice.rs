@@ -4,11 +4,12 @@
 use equip_plugin_api::edit::{Site, Value, When};
 use rustc_hash::FxHashMap;
 
+use super::private::{Home, Private, Region, UNSETTLED};
 use super::{Compile, Host, Place, Probe, Refusal, Scope, Shape};
 use crate::body::{self, Arg, Body, Handler, HandlerId, Instr, Label, Location, Slot};
 use crate::code::kinds;
 use crate::fragment::{Fragment, reads_global};
-use crate::isa::{ClassDeref, Docstring, NullSlot, Opcode};
+use crate::isa::{ClassDeref, Docstring, Flow, NullSlot, Opcode};
 use crate::marshal::{ObjectId, Objects};
 use crate::snippet::{self, Meaning, RESERVED, RETURN_VALUE};
 
@@ -59,7 +60,18 @@ pub(super) struct Splicer<'s, 'a, 'h> {
     decoded: usize,
     slots: FxHashMap<String, u32>,
     names: FxHashMap<ObjectId, u32>,
+    /// Private names of the probe that is being spliced.
+    pub(super) privates: Vec<Private>,
+    /// What runs only after an exception; it goes behind the program's own code.
+    pub(super) cold: Vec<Instr>,
+    /// Where such code begins and ends in the probe that is being spliced.
+    handling: Vec<(Label, Label)>,
+    /// Where the probe that is being spliced begins.
+    base: usize,
 }
+
+/// Added to the place of a label that is in the cold code.
+pub(super) const COLD: u32 = 1 << 31;
 
 /// One probe while it is spliced.
 struct Splice<'p> {
@@ -94,6 +106,10 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             decoded,
             slots,
             names,
+            privates: Vec::new(),
+            cold: Vec::new(),
+            handling: Vec::new(),
+            base: 0,
         }
     }
 
@@ -147,26 +163,35 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             shown: FxHashMap::default(),
             slots: vec![None; fragment.locals.len()],
         };
-        let returned = probe.template.uses(|m| *m == Meaning::ReturnValue);
-        let returned = returned.map(|_| self.private_slot(probe.plugin, RETURN_VALUE));
-        if let Some(slot) = returned {
-            self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
-        }
-        // While the snippet runs, the stack is without the return value.
-        let depth = site.depth - u32::from(returned.is_some());
-        let inner = SiteState {
-            depth,
-            handler: self.reachable(site.handler, depth),
-            ..*site
+        let returned = probe
+            .template
+            .uses(|m| *m == Meaning::ReturnValue)
+            .is_some();
+        let region = Region {
+            base: self.out.len(),
+            labels: self.body.labels.len(),
+            handlers: self.body.handlers.len(),
+            returned,
         };
+        self.privates.clear();
+        self.handling.clear();
+        self.base = region.base;
+        if returned {
+            self.private_slot(probe.plugin, RETURN_VALUE);
+        }
+        // The snippet's own part of the stack begins above its private names.
+        let depth = site.depth - u32::from(returned);
+        let inner = SiteState { depth, ..*site };
         self.prelude(&mut splice, &captures, &inner)?;
         self.fragment(&mut splice, &inner)?;
-        if let Some(slot) = returned {
-            self.push(Opcode::LOAD_FAST, Arg::Local(slot), &inner);
-            self.push(Opcode::DELETE_FAST, Arg::Local(slot), &inner);
+        let (homes, on_stack) = self.settle(&region, &inner);
+        self.set_aside(&region);
+        for _ in u32::from(returned)..on_stack {
+            self.push(Opcode::POP_TOP, Arg::None, site);
         }
-        self.postlude(&splice, site);
-        self.body.stacksize = self.body.stacksize.max(site.depth + fragment.stack + 3);
+        self.postlude(&splice, &homes, site);
+        let stack = depth + on_stack + fragment.stack + 3;
+        self.body.stacksize = self.body.stacksize.max(stack);
         Ok(())
     }
 
@@ -372,7 +397,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         self.body.consts.len() as u32 - 1
     }
 
-    fn none(&mut self) -> u32 {
+    pub(super) fn none(&mut self) -> u32 {
         match self
             .body
             .consts
@@ -426,24 +451,40 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         self.push(Opcode::LOAD_CONST, Arg::Const(index), site);
     }
 
-    /// The slot of a private name. Its name cannot be written in any source.
+    /// A private name, which will be on the stack if it can.
     fn private_slot(&mut self, plugin: &str, name: &str) -> u32 {
-        self.slot_of(plugin, name, kinds::LOCAL)
+        self.private(plugin, name, kinds::LOCAL)
     }
 
-    /// A private slot that holds a cell in its snippet: CPython tells by the kind how to show it.
+    /// A private name whose slot holds a cell: CPython tells by the kind how to show it.
     fn private_cell(&mut self, plugin: &str, name: &str) -> u32 {
-        self.slot_of(plugin, name, kinds::LOCAL | kinds::CELL)
+        self.private(plugin, name, kinds::LOCAL | kinds::CELL)
     }
 
-    fn slot_of(&mut self, plugin: &str, name: &str, kind: u8) -> u32 {
+    /// Names of slots cannot be written in any source.
+    fn private(&mut self, plugin: &str, name: &str, kind: u8) -> u32 {
         let name = format!("_equip.{plugin}.{name}");
+        let mut privates = self.privates.iter();
+        let known = privates.position(|known| known.name == name && known.kind == kind);
+        let index = known.unwrap_or_else(|| {
+            self.privates.push(Private { name, kind });
+            self.privates.len() - 1
+        });
+        UNSETTLED + index as u32
+    }
+
+    /// The slot of a private name that needs one.
+    pub(super) fn slot_of(&mut self, private: usize) -> u32 {
+        let Private { name, kind } = &self.privates[private];
+        let (mut name, kind) = (name.clone(), *kind);
         let known = self.slots.get(&name).copied();
         if let Some(slot) = known.filter(|slot| self.body.locals[*slot as usize].kind == kind) {
             return slot;
         }
         // The other kind, if another snippet of the plugin has that.
-        let name = if known.is_some() { name + "'" } else { name };
+        if known.is_some() {
+            name.push('\'');
+        }
         if let Some(slot) = self.slots.get(&name) {
             return *slot;
         }
@@ -537,6 +578,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             handler: Some(handler),
             ..*site
         };
+        self.arrive(site);
         self.read(variable, name, &guarded);
         self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
         self.push(Opcode::JUMP_FORWARD, Arg::Jump(end), site);
@@ -549,7 +591,16 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         self.push(Opcode::LOAD_CONST, Arg::Const(ellipsis), site);
         self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
         self.body.labels[end.0 as usize] = self.out.len() as u32;
+        self.handling.push((target, end));
         slot
+    }
+
+    /// Stands before a probe that begins inside a `try`: what a trace function raises when the line is
+    /// reached is not for the probe to catch.
+    fn arrive(&mut self, site: &SiteState) {
+        if self.out.len() == self.base {
+            self.push(Opcode::NOP, Arg::None, site);
+        }
     }
 
     fn new_handler(&mut self, handler: Handler) -> HandlerId {
@@ -558,16 +609,16 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
     }
 
     /// Clears all private slots.
-    fn postlude(&mut self, splice: &Splice<'_>, site: &SiteState) {
+    fn postlude(&mut self, splice: &Splice<'_>, homes: &[Home], site: &SiteState) {
         let fragment = splice.fragment;
-        let mut shown: Vec<_> = splice.shown.values().copied().collect();
-        shown.sort_unstable();
-        for slot in shown {
-            self.clear(slot, true, site);
-        }
+        let mut slots: Vec<_> = splice.shown.values().map(|slot| (*slot, true)).collect();
+        slots.sort_unstable();
         for (index, slot) in splice.slots.iter().enumerate() {
-            if let Some(slot) = slot {
-                self.clear(*slot, fragment.bound_at_end[index], site);
+            slots.extend(slot.map(|slot| (slot, fragment.bound_at_end[index])));
+        }
+        for (private, bound) in slots {
+            if let Home::Slot(slot) = homes[(private - UNSETTLED) as usize] {
+                self.clear(slot, bound, site);
             }
         }
     }
@@ -595,6 +646,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         let mut starts = vec![0u32; body.instrs.len() + 1];
         let mut constants: Vec<Option<u32>> = vec![None; body.consts.len()];
         let base = self.out.len();
+        let mut handling = None;
         for (at, instr) in body.instrs.iter().enumerate() {
             starts[at] = self.out.len() as u32;
             let here = SiteState {
@@ -604,12 +656,22 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                     .or(site.handler),
                 ..*site
             };
+            if instr.handler.is_some() {
+                self.arrive(site);
+            }
             match instr.opcode {
                 Opcode::RESUME | Opcode::COPY_FREE_VARS => {}
                 Opcode::RETURN_VALUE | Opcode::RETURN_CONST => {
                     self.leave(instr, fragment.is_target[at], base, &here);
-                    if at + 1 < body.instrs.len() {
-                        self.push(Opcode::JUMP_FORWARD, Arg::Jump(end), &here);
+                    let Some(next) = body.instrs.get(at + 1) else {
+                        continue;
+                    };
+                    self.push(Opcode::JUMP_FORWARD, Arg::Jump(end), &here);
+                    // The compiler puts all handlers behind the rest.
+                    if next.opcode == Opcode::PUSH_EXC_INFO && handling.is_none() {
+                        let begin = self.new_label();
+                        self.body.labels[begin.0 as usize] = self.out.len() as u32;
+                        handling = Some(begin);
                     }
                 }
                 _ => self.instr(splice, instr, &mut constants, labels, &here)?,
@@ -620,7 +682,44 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             self.body.labels[labels as usize + label] = starts[*at as usize];
         }
         self.body.labels[end.0 as usize] = self.out.len() as u32;
+        self.handling.extend(handling.map(|begin| (begin, end)));
         Ok(())
+    }
+
+    /// Moves what handles exceptions out of the way: the probe then runs through without a jump, as
+    /// CPython's own compiler has it, and as whoever watches jumps (PEP 669) expects.
+    fn set_aside(&mut self, region: &Region) {
+        while let Some((begin, end)) = self.handling.pop() {
+            let place = |splicer: &Self, label: Label| splicer.body.labels[label.0 as usize];
+            let (from, to) = (place(self, begin), place(self, end));
+            // The jump over it goes too.
+            let hot = from - 1;
+            debug_assert_eq!(self.out[hot as usize].arg, Arg::Jump(end));
+            let cold = COLD | self.cold.len() as u32;
+            for label in &mut self.body.labels[region.labels..] {
+                match *label {
+                    at if at & COLD != 0 || at < from => {}
+                    at if at < to => *label = cold + (at - from),
+                    at => *label = at - (to - hot),
+                }
+            }
+            let last = self.out[to as usize - 1];
+            let back = |instr: Instr| Instr {
+                opcode: Opcode::JUMP_BACKWARD_NO_INTERRUPT,
+                arg: Arg::Jump(end),
+                ..instr
+            };
+            let moved = self.out.drain(hot as usize..to as usize).skip(1);
+            self.cold
+                .extend(moved.map(|instr| match instr.arg == Arg::Jump(end) {
+                    true => back(instr),
+                    false => instr,
+                }));
+            let flow = self.body.isa.info(last.opcode).flow;
+            if !matches!(flow, Flow::Exit | Flow::Jump) {
+                self.cold.push(back(last));
+            }
+        }
     }
 
     /// The end of the snippet: the value that it would return is dropped, or never made.
