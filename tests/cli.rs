@@ -114,6 +114,20 @@ fn a_script_runs_from_its_instrumented_code() {
         assert_eq!(text(&run.stdout), text(&plain.stdout));
         assert_eq!(text(&run.stderr), text(&plain.stderr));
         assert!(folder.path().join("counts.json").exists());
+
+        // Any interpreter that it is for, without --python; the module's own options are not equip's.
+        std::fs::remove_file(folder.path().join("counts.json")).unwrap();
+        let plain = python(one, folder.path())
+            .args(["-m", "app", "--help"])
+            .output()
+            .unwrap();
+        let run = equip(folder.path())
+            .args(["run", "-m", "app", "--help"])
+            .output()
+            .unwrap();
+        assert_eq!(text(&run.stdout), text(&plain.stdout));
+        assert_eq!(run.status.code(), plain.status.code());
+        assert!(folder.path().join("counts.json").exists());
     }
 }
 

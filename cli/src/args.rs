@@ -1,5 +1,6 @@
 //! What the user can say.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -96,21 +97,14 @@ pub struct Dis {
 /// What to start.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Start a module as `python -m` does.
-    #[arg(short, value_name = "MODULE", conflicts_with = "script")]
-    pub module: Option<String>,
-
-    /// The script, then its arguments.
-    #[arg(value_name = "SCRIPT", required_unless_present = "module")]
-    pub script: Option<String>,
-
-    /// Arguments of the program.
+    /// A script, or `-m` and a module, as for Python; then the program's arguments.
     #[arg(
-        value_name = "ARGS",
+        value_name = "SCRIPT|-m MODULE [ARGS]",
         trailing_var_arg = true,
-        allow_hyphen_values = true
+        allow_hyphen_values = true,
+        required = true
     )]
-    pub args: Vec<std::ffi::OsString>,
+    pub program: Vec<OsString>,
 }
 
 /// Which counts, and how many.

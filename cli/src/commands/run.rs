@@ -1,7 +1,7 @@
 //! Starting a program from its instrumented code, its entry script included.
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use equip_core::edits::{Author, Edits, Templates};
 use equip_core::pipeline::{Pipeline, Subject};
 use equip_core::program;
 use equip_core::provenance::Provenance;
-use equip_core::pyc::PycFile;
+use equip_core::pyc::{PycFile, parse_header};
 use equip_core::python::Helpers;
 use equip_core::{Site, Value, When};
 
@@ -31,33 +31,62 @@ __cached__ = None
 __loader__ = SourceFileLoader('__main__', {path})";
 
 pub fn run(options: &Run, arguments: &Arguments) -> anyhow::Result<u8> {
-    let search = super::search(arguments);
-    if let Some(module) = &options.module {
-        let python = search.default_interpreter()?.path;
-        let mut args = vec![OsString::from("-m"), module.into()];
-        args.extend(options.script.iter().map(OsString::from));
-        args.extend(options.args.iter().cloned());
-        return start(&python, &args);
+    match &options.program[..] {
+        [flag, module, rest @ ..] if flag == "-m" => {
+            run_module(&module.to_string_lossy(), rest, arguments)
+        }
+        [script, rest @ ..] if !script.as_encoded_bytes().starts_with(b"-") => {
+            run_script(script, rest, arguments)
+        }
+        _ => bail!("a script or -m MODULE is wanted: equip run SCRIPT ARGS"),
     }
-    let script = options.script.as_deref().context("a script or -m MODULE")?;
+}
+
+/// As `python -m` does, which reads the module's bytecode; with an interpreter that it is for.
+fn run_module(module: &str, rest: &[OsString], arguments: &Arguments) -> anyhow::Result<u8> {
+    let search = super::search(arguments);
+    let below = PathBuf::from(module.replace('.', "/"));
+    let mut candidates = [below.with_extension("py"), below.join("__main__.py")].into_iter();
+    let python = match candidates.find(|path| path.is_file()) {
+        Some(source) => {
+            let (bytes, _) = instrumented(&source, arguments)?;
+            search.find(parse_header(&bytes)?.0)?
+        }
+        // Installed somewhere: the interpreter knows.
+        None => search.default_interpreter()?,
+    };
+    let mut args = vec![OsString::from("-m"), module.into()];
+    args.extend(rest.iter().cloned());
+    start(&python.path, &args)
+}
+
+/// The bytes of a source's instrumented and fresh bytecode, and where they are.
+fn instrumented(source: &Path, arguments: &Arguments) -> anyhow::Result<(Vec<u8>, PathBuf)> {
+    let shown = source.display();
+    let program = super::find(&[std::path::absolute(source)?], arguments)?;
+    if program.modules.is_empty() {
+        bail!("{shown}: not a Python program");
+    }
+    for module in program.modules.iter().filter(|module| module.optimize == 0) {
+        let Ok(bytes) = std::fs::read(&module.pyc) else {
+            continue;
+        };
+        let source = module.source.as_deref();
+        if Provenance::read(&bytes).is_some()
+            && source.is_none_or(|source| program::is_fresh(&bytes, source))
+        {
+            return Ok((bytes, module.pyc.clone()));
+        }
+    }
+    bail!("{shown} is not instrumented, or has changed since: equip --plugin PLUGIN {shown}")
+}
+
+fn run_script(script: &OsStr, rest: &[OsString], arguments: &Arguments) -> anyhow::Result<u8> {
     let path = std::path::absolute(script)?;
-    let program = super::find(std::slice::from_ref(&path), arguments)?;
-    let Some(module) = program.modules.iter().find(|module| module.optimize == 0) else {
-        bail!("{script}: not a script");
-    };
-    let bytes = std::fs::read(&module.pyc).ok().filter(|bytes| {
-        Provenance::read(bytes).is_some()
-            && module
-                .source
-                .as_deref()
-                .is_none_or(|source| program::is_fresh(bytes, source))
-    });
-    let Some(bytes) = bytes else {
-        bail!(
-            "{script} is not instrumented (or has changed since): equip --plugin PLUGIN {script}"
-        );
-    };
-    let pyc = PycFile::parse(&bytes).with_context(|| module.pyc.display().to_string())?;
+    let script = script.to_string_lossy().into_owned();
+    let (bytes, file) = instrumented(Path::new(&script), arguments)?;
+    let search = super::search(arguments);
+    let pyc = PycFile::parse(&bytes).with_context(|| file.display().to_string())?;
     let isa = pyc.isa;
     let helpers = Arc::new(Helpers::new(search));
     let python = helpers.search().find(isa)?.path;
@@ -67,7 +96,7 @@ pub fn run(options: &Run, arguments: &Arguments) -> anyhow::Result<u8> {
         .to_string_lossy()
         .into_owned();
     let values = vec![
-        ("script".to_owned(), Value::Str(script.to_owned())),
+        ("script".to_owned(), Value::Str(script)),
         ("folder".to_owned(), Value::Str(folder)),
         (
             "path".to_owned(),
@@ -108,7 +137,7 @@ pub fn run(options: &Run, arguments: &Arguments) -> anyhow::Result<u8> {
     let file = place.path().join(format!("{name}.pyc"));
     std::fs::write(&file, ready.bytes)?;
     let mut args = vec![file.into_os_string()];
-    args.extend(options.args.iter().cloned());
+    args.extend(rest.iter().cloned());
     start(&python, &args)
 }
 
