@@ -82,3 +82,36 @@ def add_note():
 
 
 print(add_note())
+
+
+# What a line's first instruction raises is for the `try` around that line, a trace function's
+# exception too.
+def guarded(out):
+    try:
+        out.append(1)
+        out.append(2)
+    except ValueError as error:
+        out.append(str(error))
+    return out
+
+
+def raise_in(offset):
+    line = guarded.__code__.co_firstlineno + offset
+
+    def trace(frame, event, arg):
+        if frame.f_code is guarded.__code__ and event == "line" and frame.f_lineno == line:
+            raise ValueError(f"line {offset}")
+        return trace
+
+    import sys
+    sys.settrace(trace)
+    try:
+        return guarded([])
+    except ValueError as error:
+        return f"out: {error}"
+    finally:
+        sys.settrace(None)
+
+
+for offset in range(1, 7):
+    print(raise_in(offset))

@@ -218,11 +218,15 @@ pub fn rewrite<'a>(
         let depth = depth_at(at) as u32;
         let falling = here.partition_point(|placed| placed.phase == 0);
         for placed in &here[..falling] {
+            // A line begins inside the `try` that it is in; what stands behind an instruction is where
+            // that is.
+            let place = match probes[placed.probe].place {
+                Place::At(Site::EachLine | Site::Line(_)) => Some(at),
+                _ => at.checked_sub(1),
+            };
             let site = splice::SiteState {
                 location: location_from(&old, at),
-                handler: at
-                    .checked_sub(1)
-                    .and_then(|above| splicer.reachable(old[above].handler, depth)),
+                handler: place.and_then(|at| splicer.reachable(old[at].handler, depth)),
                 depth,
                 at,
                 starts: true,
