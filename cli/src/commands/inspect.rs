@@ -38,7 +38,7 @@ fn bytes_of(module: &Module, arguments: &Arguments) -> Result<Vec<u8>, String> {
 
 pub fn decls(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
     let program = super::find(&options.targets, arguments)?;
-    let mut failed = false;
+    let mut failed = super::say_unreadable(&program) > 0;
     let mut all = Vec::new();
     for module in &program.modules {
         let shown = module.source.as_ref().unwrap_or(&module.pyc);
@@ -193,6 +193,7 @@ pub fn dis(options: &Dis, arguments: &Arguments) -> anyhow::Result<u8> {
             _ => (target.as_str(), None),
         };
         let program = super::find(&[PathBuf::from(path)], arguments)?;
+        failed |= super::say_unreadable(&program) > 0;
         let mut matches = 0;
         for module in &program.modules {
             let shown = module

@@ -28,3 +28,11 @@ pub fn find(targets: &[std::path::PathBuf], arguments: &Arguments) -> anyhow::Re
         crate::Status(status, error.to_string()).into()
     })
 }
+
+/// Says which folders could not be read; how many.
+pub fn say_unreadable(program: &Program) -> usize {
+    for (path, why) in &program.unreadable {
+        eprintln!("error: {}: {why}", path.display());
+    }
+    program.unreadable.len()
+}

@@ -7,8 +7,13 @@ use equip_core::store::{self, Restored};
 use crate::args::{Arguments, Targets};
 
 pub fn run(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
-    let (mut restored, mut failed) = (0, 0);
-    for pyc in instrumented(options, arguments)? {
+    let found = program::touched(&options.targets);
+    let (files, unreadable) = found.map_err(|error| crate::Status(1, error.to_string()))?;
+    for (path, why) in &unreadable {
+        eprintln!("error: {}: {why}", path.display());
+    }
+    let (mut restored, mut failed) = (0, unreadable.len());
+    for pyc in files {
         match store::restore(&pyc) {
             Ok(what) => {
                 restored += usize::from(what != Restored::Plain);
@@ -34,22 +39,9 @@ pub fn run(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
     Ok(u8::from(failed > 0))
 }
 
-/// Every pyc below the targets that may have something to restore, whatever its Python.
-fn instrumented(
-    options: &Targets,
-    arguments: &Arguments,
-) -> anyhow::Result<Vec<std::path::PathBuf>> {
-    let found = program::touched(&options.targets);
-    let (files, unreadable) = found.map_err(|error| crate::Status(1, error.to_string()))?;
-    for (path, why) in unreadable {
-        eprintln!("error: {}: {why}", path.display());
-    }
-    let _ = arguments;
-    Ok(files)
-}
-
 pub fn status(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
     let program = super::find(&options.targets, arguments)?;
+    let failed = super::say_unreadable(&program) > 0;
     for module in &program.modules {
         let bytes = std::fs::read(&module.pyc);
         let text = match &bytes {
@@ -76,5 +68,5 @@ pub fn status(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
         };
         println!("{}: {text}", module.pyc.display());
     }
-    Ok(0)
+    Ok(u8::from(failed))
 }

@@ -7,7 +7,8 @@ use crate::args::{Arguments, Format, Targets};
 
 pub fn run(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
     let program = super::find(&options.targets, arguments)?;
-    let (mut files, mut codes, mut complaints, mut failed) = (0usize, 0usize, Vec::new(), 0usize);
+    let mut failed = super::say_unreadable(&program);
+    let (mut files, mut codes, mut complaints) = (0usize, 0usize, Vec::new());
     for module in program.modules.iter().filter(|module| module.pyc.exists()) {
         let read = std::fs::read(&module.pyc).map_err(|error| error.to_string());
         let judged = read.and_then(|bytes| {
@@ -48,7 +49,7 @@ pub fn run(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
             }
             if !arguments.quiet {
                 eprintln!(
-                    "{files} files, {codes} code objects: {} complaints, {failed} files unreadable",
+                    "{files} files, {codes} code objects: {} complaints, {failed} unreadable",
                     complaints.len()
                 );
             }
