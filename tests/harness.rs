@@ -8,10 +8,15 @@ use std::sync::OnceLock;
 use equip_core::isa::{self, Isa};
 use equip_core::python::{Interpreter, Search};
 
-/// Where interpreters are found: as equip does, and in the folders of `EQUIP_TEST_PYTHONS`.
-pub fn search() -> Search {
+fn plain_search() -> Search {
     let mut search = Search::from_environment(None);
     search.virtual_env = None;
+    search
+}
+
+/// Where interpreters are found: as equip does, and in the folders of `EQUIP_TEST_PYTHONS`.
+pub fn search() -> Search {
+    let mut search = plain_search();
     if let Some(more) = std::env::var_os("EQUIP_TEST_PYTHONS") {
         search.path.extend(std::env::split_paths(&more));
     }
@@ -24,7 +29,7 @@ pub fn interpreters() -> &'static [Interpreter] {
     FOUND.get_or_init(|| {
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for isa in isa::ALL {
-            match search().find(isa) {
+            match plain_search().find(isa).or_else(|_| search().find(isa)) {
                 Ok(interpreter) => found.push(interpreter),
                 Err(_) => missing.push(isa.version.to_string()),
             }

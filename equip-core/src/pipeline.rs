@@ -17,7 +17,7 @@ use crate::marshal::ObjectId;
 use crate::provenance::{PluginRecord, Provenance};
 use crate::pyc::PycFile;
 use crate::rewrite::{self, Host, Interner, Place, Probe, Refusal, Scope};
-use crate::snippet::Meaning;
+use crate::snippet::{Meaning, Template};
 use crate::verify::{self, Complaint};
 
 /// A pipeline: who asks for edits, in order, and the compiled snippets of the run.
@@ -121,6 +121,7 @@ impl Pipeline<'_> {
             .iter()
             .map(|binding| self.binding_values(&pyc, binding, subject.optimize))
             .collect::<Result<_, _>>()?;
+        let unbinds = unbinds(edits);
         let mut order: Vec<usize> = (0..edits.list.len()).collect();
         order.sort_by_key(|index| {
             (
@@ -157,6 +158,17 @@ impl Pipeline<'_> {
                         } else {
                             &hidden.by_author[binding.author]
                         },
+                        binds: true,
+                    });
+                    sources.push(Source::Binding(binding));
+                }
+                for (binding, template) in &unbinds {
+                    probes.push(Probe {
+                        plugin: &self.authors[binding.author].name,
+                        place: Place::Top,
+                        template,
+                        values: &[],
+                        hidden: &hidden.by_author[binding.author],
                         binds: true,
                     });
                     sources.push(Source::Binding(binding));
@@ -334,6 +346,37 @@ impl Pipeline<'_> {
         }
         Ok(values)
     }
+}
+
+/// Statements that delete what only other bindings read, so that the module's namespace keeps no more
+/// than the snippets in its functions need.
+fn unbinds(edits: &Edits) -> Vec<(&Binding, Template)> {
+    let needed = |binding: &Binding, name: &str| {
+        let mut mine = edits
+            .list
+            .iter()
+            .filter(|edit| edit.author == binding.author);
+        mine.any(|edit| {
+            // A value may be text of the snippet.
+            let mut values = edit.values.iter().map(|(_, value)| value);
+            edit.template.text().contains(name)
+                || values.any(|value| matches!(value, Value::Str(text) if text.contains(name)))
+        })
+    };
+    let mut found = Vec::new();
+    for binding in edits.bindings.iter().filter(|binding| !binding.public) {
+        let names = binding.names.iter();
+        let names: Vec<_> = names
+            .filter(|name| !needed(binding, name))
+            .map(String::as_str)
+            .collect();
+        if !names.is_empty() {
+            let statement = format!("del {}", names.join(", "));
+            let template = Template::parse(&statement, &[]);
+            found.extend(template.ok().map(|template| (binding, template)));
+        }
+    }
+    found
 }
 
 struct Hidden {

@@ -334,6 +334,26 @@ fn merge_equal(problems: &mut Vec<Problem>) {
     }));
 }
 
+/// What the work on a file starts from.
+struct Start {
+    /// The bytes.
+    plain: Vec<u8>,
+    /// Where they come from.
+    original: Original,
+    /// What the same pipeline made of them before.
+    same: Option<Vec<u8>>,
+}
+
+impl Start {
+    fn new(plain: Vec<u8>, original: Original) -> Start {
+        Start {
+            plain,
+            original,
+            same: None,
+        }
+    }
+}
+
 impl Run<'_> {
     fn module(&self, module: &Module) -> Done {
         let report = FileReport {
@@ -357,7 +377,7 @@ impl Run<'_> {
     fn try_module(&self, module: &Module, done: &mut Done) -> Result<(), Vec<Problem>> {
         let file = module.source.as_deref().unwrap_or(&module.pyc);
         let fail = |message: String| vec![Problem::file(file, message)];
-        let Some((plain, original)) = self.plain_bytes(module).map_err(fail)? else {
+        let Some(start) = self.plain_bytes(module).map_err(fail)? else {
             done.report.status = Status::Unchanged;
             let bytes = std::fs::read(&module.pyc).map_err(|error| fail(error.to_string()))?;
             if let Ok(pyc) = PycFile::parse(&bytes)
@@ -367,6 +387,11 @@ impl Run<'_> {
             }
             return Ok(());
         };
+        let Start {
+            plain,
+            original,
+            same,
+        } = start;
         done.report.compiled = original == Original::Made;
         let pyc = PycFile::parse(&plain).map_err(|error| fail(error.to_string()))?;
         let declarations = declarations(&pyc);
@@ -396,6 +421,10 @@ impl Run<'_> {
             .pipeline
             .apply(&plain, pyc, &declarations, &edits, subject);
         let result = result.map_err(|error| vec![self.problem(file, &declarations, error)])?;
+        if same.is_some_and(|bytes| bytes == result.bytes) {
+            done.report.status = Status::Unchanged;
+            return Ok(());
+        }
         if !self.options.dry_run {
             done.staged = Some(Change::Replace(stage(&result.bytes)?));
         }
@@ -406,8 +435,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The bytes to start from, and where they come from; nothing if the work is done already.
-    fn plain_bytes(&self, module: &Module) -> Result<Option<(Vec<u8>, Original)>, String> {
+    /// What to start from; nothing if the work was done and there is no going back.
+    fn plain_bytes(&self, module: &Module) -> Result<Option<Start>, String> {
         let current = match std::fs::read(&module.pyc) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -430,7 +459,7 @@ impl Run<'_> {
                     .source(source, module.optimize)
                     .map_err(|error| error.to_string())?;
                 match compiled {
-                    Ok(bytes) => Ok(Some((bytes, Original::Made))),
+                    Ok(bytes) => Ok(Some(Start::new(bytes, Original::Made))),
                     Err(error) => Err(format!(
                         "line {}, column {}: {}",
                         error.line,
@@ -442,19 +471,18 @@ impl Run<'_> {
         }
     }
 
-    fn existing(
-        &self,
-        module: &Module,
-        bytes: Vec<u8>,
-    ) -> Result<Option<(Vec<u8>, Original)>, String> {
+    fn existing(&self, module: &Module, bytes: Vec<u8>) -> Result<Option<Start>, String> {
         let Some(record) = Provenance::read(&bytes) else {
-            return Ok(Some((bytes, Original::InPlace)));
+            return Ok(Some(Start::new(bytes, Original::InPlace)));
         };
-        if record.pipeline == self.hash {
-            return Ok(None);
-        }
+        // The same pipeline may ask for something else today: its author has built a plugin anew.
+        let same = record.pipeline == self.hash;
         match store::original_of(&module.pyc, &record) {
-            Ok((plain, _)) => Ok(Some((plain, Original::Kept))),
+            Ok((plain, _)) => Ok(Some(Start {
+                same: same.then_some(bytes),
+                ..Start::new(plain, Original::Kept)
+            })),
+            Err(_) if same => Ok(None),
             Err(error) => Err(error.source.to_string()),
         }
     }
