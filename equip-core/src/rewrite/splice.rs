@@ -80,8 +80,10 @@ struct Splice<'p> {
     value: &'p dyn Fn(&str) -> Value,
     /// Slots that take the place of parameters that may be unbound.
     shown: FxHashMap<u32, u32>,
-    /// For each slot of the fragment, the slot of the host.
+    /// For each slot of the fragment, the private name.
     slots: Vec<Option<u32>>,
+    /// Private names that get a value before the snippet starts.
+    captured: Vec<u32>,
 }
 
 impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
@@ -162,6 +164,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             value: &value,
             shown: FxHashMap::default(),
             slots: vec![None; fragment.locals.len()],
+            captured: Vec::new(),
         };
         let returned = probe
             .template
@@ -557,9 +560,14 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                     self.read(variable, name, site);
                 }
             }
-            let slot = self.private_slot(splice.probe.plugin, &format!("captured {name}"));
+            let (plugin, name) = (splice.probe.plugin, format!("captured {name}"));
+            let slot = match fragment.body.locals[index].kind & kinds::CELL {
+                0 => self.private_slot(plugin, &name),
+                _ => self.private_cell(plugin, &name),
+            };
             self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
             splice.slots[index] = Some(slot);
+            splice.captured.push(slot);
         }
         Ok(())
     }
@@ -944,7 +952,8 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             splice.slots[slot as usize] = Some(private);
         }
         let private = splice.slots[slot as usize].expect("just made");
-        if opcode == Opcode::MAKE_CELL && !self.body.handlers.is_empty() {
+        let is_captured = splice.captured.contains(&private);
+        if opcode == Opcode::MAKE_CELL && !is_captured && !self.body.handlers.is_empty() {
             // An exception may have ended the snippet when it ran before.
             self.clear(private, false, site);
         }

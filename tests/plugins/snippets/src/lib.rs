@@ -11,6 +11,7 @@ pub struct Snippets {
     line: u32,
     function: String,
     import: String,
+    public: bool,
 }
 
 impl Plugin for Snippets {
@@ -25,9 +26,13 @@ impl MethodVisitor for Snippets {
             return Ok(());
         }
         if !self.import.is_empty() {
-            edits.import(&self.import)?;
+            match self.public {
+                true => edits.import_public(&self.import)?,
+                false => edits.import(&self.import)?,
+            }
         }
         match self.site.as_str() {
+            "module_enter" | "module_exit" | "always" | "class" => Ok(()),
             "after" => edits.after(&self.code),
             "line" => edits.line(self.line, &self.code),
             "each_line" => edits.each_line(&self.code),
@@ -36,4 +41,24 @@ impl MethodVisitor for Snippets {
     }
 }
 
-export_plugin!(Snippets: MethodVisitor, about = "for tests: a snippet from the options");
+impl ClassVisitor for Snippets {
+    fn visit_class(&mut self, _class: &Class<'_>, edits: &mut Edits<'_>) -> Result {
+        match self.site.as_str() {
+            "class" => edits.before(&self.code),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ModuleVisitor for Snippets {
+    fn visit_module(&mut self, _module: &Module<'_>, edits: &mut Edits<'_>) -> Result {
+        match self.site.as_str() {
+            "module_enter" => edits.module_enter(&self.code),
+            "module_exit" => edits.module_exit(&self.code),
+            "always" => edits.at(Site::ModuleExit(When::Always), &self.code),
+            _ => Ok(()),
+        }
+    }
+}
+
+export_plugin!(Snippets: ModuleVisitor + ClassVisitor + MethodVisitor, about = "for tests: a snippet from the options");

@@ -1,0 +1,246 @@
+//! What snippets can say, and what they see, at the sites of every supported version.
+
+mod harness;
+
+use harness::{equip, interpreters, python, scratch, text};
+
+/// A program, a snippet and where it goes, and what the program then prints.
+struct Case {
+    what: &'static str,
+    program: &'static str,
+    options: &'static [&'static str],
+    code: &'static str,
+    prints: &'static str,
+}
+
+const F: &str = "def f(a, b=2, *c, d=4, **e):\n    return a\nprint(f(1))\n";
+
+const CASES: &[Case] = &[
+    Case {
+        what: "all arguments, in signature order",
+        program: F,
+        options: &[],
+        code: "print({arguments})",
+        prints: "1 2 () 4 {}\n1\n",
+    },
+    Case {
+        what: "one argument, read and assigned",
+        program: F,
+        options: &[],
+        code: "{arg0} += 10",
+        prints: "11\n",
+    },
+    Case {
+        what: "parameters that may be unbound are shown as ...",
+        program: "def f(a, b):\n    del a\n    x = b\n    return x\nprint(f(1, 2))\n",
+        options: &["site='after'"],
+        code: "print({arguments})",
+        prints: "Ellipsis 2\n2\n",
+    },
+    Case {
+        what: "arguments in cells",
+        program: "def f(a):\n    def g():\n        nonlocal a\n        a += 1\n        return a\n    return g()\nprint(f(1))\n",
+        options: &["site='after'", "function='f'"],
+        code: "print({arg0}, {return_value})",
+        prints: "2 2\n2\n",
+    },
+    Case {
+        what: "what a snippet assigns is private",
+        program: "def f():\n    x = 1\n    return x, sorted(locals())\nprint(f())\n",
+        options: &["site='each_line'"],
+        code: "x = 'other'\ny = x",
+        prints: "(1, ['x'])\n",
+    },
+    Case {
+        what: "nonlocal writes the function's own",
+        program: "def f():\n    x = 1\n    y = 2\n    return x\nprint(f())\n",
+        options: &["site='line'", "line=4"],
+        code: "nonlocal x\nx = x + 41",
+        prints: "42\n",
+    },
+    Case {
+        what: "nonlocal reaches a closure's variable",
+        program: "def f():\n    x = 1\n    def g():\n        return x\n    r = g()\n    return r, x\nprint(f())\n",
+        options: &["function='f.<locals>.g'"],
+        code: "nonlocal x\nx = x + 1",
+        prints: "(2, 2)\n",
+    },
+    Case {
+        what: "global writes the module's",
+        program: "count = 0\ndef f():\n    return count\nprint(f(), f())\n",
+        options: &[],
+        code: "global count\ncount += 1",
+        prints: "1 2\n",
+    },
+    Case {
+        what: "names that it only reads are the function's, then global, then builtin",
+        program: "g = 'global'\ndef f(l):\n    return l\nf('local')\n",
+        options: &[],
+        code: "print(l, g, len('abc'))",
+        prints: "local global 3\n",
+    },
+    Case {
+        what: "nested scopes capture by value",
+        program: "def f(a):\n    b = a + 1\n    return b\nprint(f(1))\n",
+        options: &["site='line'", "line=3"],
+        code: "print([a + i for i in range(2)], sum(b * i for i in (1, 2)), (lambda: a + b)())\ndef inner(n):\n    return n + a\nprint(inner(5))",
+        prints: "[1, 2] 6 3\n6\n2\n",
+    },
+    Case {
+        what: "nested scopes capture what the snippet assigns, and what placeholders say",
+        program: "def f(a):\n    return a\nprint(f(1))\n",
+        options: &["site='after'"],
+        code: "k = 5\nprint([k + i for i in (1,)], (lambda: ({return_value}, {arg0}, '{qualname}', k))())",
+        prints: "[6] (1, 1, 'f', 5)\n1\n",
+    },
+    Case {
+        what: "return_value, read and rebound",
+        program: "def f():\n    return 20\nprint(f())\n",
+        options: &["site='after'"],
+        code: "{return_value} = {return_value} * 2 + 2",
+        prints: "42\n",
+    },
+    Case {
+        what: "every return, also an implicit one and one from within a try",
+        program: "def f(n):\n    for i in range(3):\n        try:\n            if n == i:\n                return i\n        finally:\n            pass\n    with open(__file__):\n        if n == 5:\n            return 'five'\nprint(f(0), f(5), f(9))\n",
+        options: &["site='after'"],
+        code: "{return_value} = [{return_value}]",
+        prints: "[0] ['five'] [None]\n",
+    },
+    Case {
+        what: "control flow of its own",
+        program: "def f(n):\n    return n\nprint(f(4))\n",
+        options: &[],
+        code: "total = 0\nfor i in range({arg0}):\n    if i == 1:\n        continue\n    total += i\nelse:\n    total += 100\ntry:\n    1 / 0\nexcept ZeroDivisionError as error:\n    print(total, error)\nwhile True:\n    break\nwith open(__file__) as file:\n    assert file",
+        prints: "105 division by zero\n4\n",
+    },
+    Case {
+        what: "f-strings, format specs and quotes of every sort",
+        program: "def f(n):\n    return n\nf(7)\n",
+        options: &[],
+        code: "print(f'{{n:03d}} {{n!r:>3}}', \"{qualname}'s\", '{lineno}', {lineno} + 1, '''{file_name}''')",
+        prints: "007   7 f's 1 2 p.py\n",
+    },
+    Case {
+        what: "placeholders that are constants",
+        program: "class C:\n    def m(self):\n        return 1\nC().m()\n",
+        options: &[],
+        code: "print('{method_name}', '{class_name}', '{qualname}', '{module_name}', {lineno})",
+        prints: "m C C.m p 2\n",
+    },
+    Case {
+        what: "private names of a class are mangled as its own",
+        program: "class C:\n    def __init__(self):\n        self.__x = 5\n    def m(self):\n        return self.__x\nprint(C().m())\n",
+        options: &["function='C.m'"],
+        code: "print(self.__x)\nself.__x += 1",
+        prints: "5\n6\n",
+    },
+    Case {
+        what: "generators: at the first step, and where they return",
+        program: "def g(n):\n    for i in range(n):\n        yield i\n    return 'end'\nit = g(2)\nprint('made')\nprint(list(it))\n",
+        options: &[],
+        code: "print('starts', {arg0})",
+        prints: "made\nstarts 2\n[0, 1]\n",
+    },
+    Case {
+        what: "coroutines and lambdas",
+        program: "import asyncio\nasync def co(a):\n    await asyncio.sleep(0)\n    return a\nprint(asyncio.run(co(1)), (lambda x: x)(2))\n",
+        options: &["site='after'"],
+        code: "{return_value} = '{method_name}', {return_value}",
+        prints: "('co', 1) ('<lambda>', 2)\n",
+    },
+    Case {
+        what: "each line, as often as it is reached",
+        program: "def f():\n    n = 0\n    for i in range(2):\n        n += i\n    return n\nf()\n",
+        options: &["site='each_line'"],
+        code: "print({site_lineno}, end=' ')",
+        prints: "2 3 4 3 4 3 5 ",
+    },
+    Case {
+        what: "a docstring stays where it is",
+        program: "def f():\n    'doc'\n    return 1\ndef g():\n    return 'no doc'\nprint(f.__doc__, g.__doc__, f())\n",
+        options: &["site='after'"],
+        code: "'a string of the snippet'\n{return_value} = {return_value}",
+        prints: "doc None 1\n",
+    },
+    Case {
+        what: "a hidden import",
+        program: "def f():\n    return 1\nf()\nprint([name for name in dir() if 'time' in name and not name.startswith('_equip.')])\n",
+        options: &["import='from time import monotonic as clock'"],
+        code: "print(clock() > 0)",
+        prints: "True\n[]\n",
+    },
+    Case {
+        what: "a public import",
+        program: "'doc'\nfrom __future__ import annotations\ndef f():\n    return math.pi > 3\nprint(f(), __doc__)\n",
+        options: &["import='import math'", "public=true"],
+        code: "assert math",
+        prints: "True doc\n",
+    },
+    Case {
+        what: "an import inside the snippet",
+        program: "def f():\n    return 1\nf()\n",
+        options: &[],
+        code: "import os.path as p\nfrom collections import OrderedDict as O\nprint(p.basename('a/b'), O().__class__.__name__)",
+        prints: "b OrderedDict\n",
+    },
+    Case {
+        what: "class bodies: the class's own names",
+        program: "class C:\n    a = 1\n    b = 2\nprint(sorted(k for k in vars(C) if not k.startswith('__')))\n",
+        options: &["site='class'"],
+        code: "t = '{qualname}'\nprint(t, __qualname__)",
+        prints: "C C\n['a', 'b']\n",
+    },
+    Case {
+        what: "module_enter is for `__main__` only",
+        program: "print(__name__)\n",
+        options: &["site='module_enter'"],
+        code: "print('enter', '{module_name}')",
+        prints: "p\n",
+    },
+    Case {
+        what: "module_exit on import too",
+        program: "x = 1\nprint(x)\n",
+        options: &["site='always'"],
+        code: "print('exit', x, '{module_name}')",
+        prints: "1\nexit 1 p\n",
+    },
+    Case {
+        what: "walrus, star-expressions, chained comparisons, slices, del of its own names",
+        program: "def f(a):\n    return a\nf([1, 2, 3])\n",
+        options: &[],
+        code: "if (n := len(a)) > 2 and 1 < n < 9:\n    first, *rest = a\n    print(first, rest, a[1:], [*a, n], {{**{{'k': n}}}})\n    del rest",
+        prints: "1 [2, 3] [2, 3] [1, 2, 3, 3] {'k': 3}\n",
+    },
+];
+
+#[test]
+fn snippets_do_what_they_say() {
+    let mut wrong = Vec::new();
+    for one in interpreters() {
+        for case in CASES {
+            let folder = scratch();
+            std::fs::write(folder.path().join("p.py"), case.program).unwrap();
+            let mut command = equip(folder.path());
+            command
+                .args(["-q", "--plugin", "snippets", "--python"])
+                .arg(&one.path);
+            let code = format!("code={}", toml::Value::String(case.code.to_owned()));
+            for option in case.options.iter().copied().chain([code.as_str()]) {
+                command.arg("--set").arg(format!("snippets.{option}"));
+            }
+            let said = command.arg("p.py").output().unwrap();
+            let mut program = python(one, folder.path());
+            let output = program.args(["-c", "import p"]).output().unwrap();
+            let printed = text(&said.stderr) + &text(&output.stdout) + &text(&output.stderr);
+            if printed != case.prints {
+                let (version, what, wanted) = (one.isa.version, case.what, case.prints);
+                wrong.push(format!(
+                    "CPython {version}: {what}: {printed:?}, not {wanted:?}"
+                ));
+            }
+        }
+        println!("CPython {}: {} snippets", one.isa.version, CASES.len());
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
