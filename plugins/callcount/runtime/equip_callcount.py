@@ -4,9 +4,11 @@ Only builtin modules are imported, since any other may be instrumented itself. T
 as bytes made here, so that no codec, json or io module runs.
 """
 
-import atexit
 import posix
 import sys
+
+_known = "atexit" in sys.modules
+import atexit
 
 OPTIONS = globals().get("OPTIONS", {})
 
@@ -16,8 +18,7 @@ _process = posix.getpid()
 
 def _output():
     folder = posix.environ.get(b"EQUIP_OUTPUT_DIR", b"")
-    name = posix.fsencode(OPTIONS.get("output") or "counts.json") if hasattr(posix, "fsencode") \
-        else (OPTIONS.get("output") or "counts.json").encode("utf-8", "surrogateescape")
+    name = (OPTIONS.get("output") or "counts.json").encode("utf-8", "surrogateescape")
     if name.startswith(b"/"):
         return name
     try:
@@ -100,3 +101,6 @@ def dump():
 
 
 atexit.register(dump)
+if not _known:
+    # A program that has not imported it finds it as it would have.
+    sys.modules.pop("atexit", None)
