@@ -272,3 +272,67 @@ fn declarations_and_bytecode_are_shown() {
             .arg(&one.path));
     }
 }
+
+#[test]
+fn the_ancestors_simplest_example() {
+    for one in interpreters() {
+        let folder = scratch();
+        std::fs::write(
+            folder.path().join("calls.py"),
+            "class A:\n    def m(self, x, y=2):\n        return x\n\ndef f():\n    return A().m(1)\nf()\n",
+        )
+        .unwrap();
+        ok(equip(folder.path())
+            .arg("-q")
+            .arg("--plugin")
+            .arg(harness::library("calllog"))
+            .args(["calls.py", "--python"])
+            .arg(&one.path));
+        let output = ok(python(one, folder.path()).args(["-c", "import calls"]));
+        let lines: Vec<_> = text(&output.stdout).lines().map(str::to_owned).collect();
+        assert_eq!(lines.len(), 6, "{lines:?}");
+        assert_eq!(
+            lines[..4],
+            [
+                ">> START",
+                "[CALL] calls.py::f:5 None",
+                "<< END",
+                ">> START"
+            ]
+        );
+        assert!(
+            lines[4].starts_with("[CALL] calls.py::m:2 <calls.A object at"),
+            "{lines:?}"
+        );
+        assert!(lines[4].ends_with(" 1 2"), "{lines:?}");
+    }
+}
+
+#[test]
+fn by_hand_with_the_core_alone() {
+    for one in interpreters() {
+        let folder = scratch();
+        let pyc = harness::compile(
+            one,
+            "def twice(n):\n    return 2 * n\nprint(twice(21))\n",
+            "m.py",
+        );
+        std::fs::write(folder.path().join("m.pyc"), pyc).unwrap();
+        let manual = std::env::current_exe().unwrap();
+        let manual = manual.parent().unwrap().join("../examples/manual");
+        let mut command = std::process::Command::new(manual);
+        // The interpreter is looked for on PATH, as equip does.
+        let path = equip(folder.path());
+        let path = path.get_envs().find(|(name, _)| *name == "PATH").unwrap();
+        command
+            .env("PATH", path.1.unwrap())
+            .current_dir(folder.path());
+        ok(command.args(["m.pyc", "out.pyc", "twice"]));
+        ok(equip(folder.path()).args(["verify", "out.pyc"]));
+        let output = ok(python(one, folder.path()).arg("out.pyc"));
+        assert_eq!(
+            text(&output.stdout),
+            "enter twice at True 21\nleave twice with 42\n42\n"
+        );
+    }
+}
