@@ -1,0 +1,63 @@
+//! A sample of CPython's own tests on an instrumented standard library, beside the plain one. All of
+//! them: tests/sweep/cpython_suite.py.
+
+mod harness;
+
+use harness::{equip, interpreters, root, scratch, text};
+
+const SAMPLE: &[&str] = &[
+    "test_generators",
+    "test_coroutines",
+    "test_exceptions",
+    "test_with",
+    "test_contextlib",
+    "test_scope",
+    "test_listcomps",
+    "test_class",
+    "test_json",
+    "test_sys_settrace",
+];
+
+/// The oldest and the newest interpreter that is here, or all with `EQUIP_TEST_ALL` set.
+#[test]
+fn a_sample_of_cpythons_own_tests() {
+    let found = interpreters();
+    let all = std::env::var_os("EQUIP_TEST_ALL").is_some();
+    for (index, one) in found.iter().enumerate() {
+        if !all && index != 0 && index + 1 != found.len() {
+            continue;
+        }
+        let folder = scratch();
+        // For its environment: where plugins and the cache are.
+        let equip = equip(folder.path());
+        let mut command = std::process::Command::new(&one.path);
+        for (name, value) in equip.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
+            .arg(root().join("tests/sweep/cpython_suite.py"))
+            .arg("--python")
+            .arg(&one.path)
+            .args(["--equip", env!("CARGO_BIN_EXE_equip")])
+            .args(["--plugin", "allsites", "--small", "--jobs", "2"])
+            .args(SAMPLE)
+            .current_dir(folder.path());
+        let output = command.output().expect("it starts");
+        let said = text(&output.stdout);
+        assert!(
+            output.status.success(),
+            "{}: {said}\n{}",
+            one.path.display(),
+            text(&output.stderr)
+        );
+        let last = said.lines().last().unwrap_or_default();
+        println!("CPython {}: {last}", one.isa.version);
+        assert!(
+            last.starts_with(&format!("{} modules", SAMPLE.len())),
+            "{said}"
+        );
+    }
+}
