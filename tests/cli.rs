@@ -336,3 +336,76 @@ fn by_hand_with_the_core_alone() {
         );
     }
 }
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    use std::process::Stdio;
+    let folder = scratch();
+    app(folder.path());
+    for command in [&["decls"][..], &["dis"], &["decls", "--report", "json"]] {
+        let mut child = equip(folder.path())
+            .args(command)
+            .arg(".")
+            .arg("--python")
+            .arg(&interpreters()[0].path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(text(&output.stderr), "", "{command:?}");
+        assert_eq!(output.status.code(), Some(0), "{command:?}");
+    }
+}
+
+#[test]
+fn threads_never_change_what_is_written() {
+    let one = &interpreters()[0];
+    let shop = harness::root().join("examples/shop");
+    let made = |jobs: &str| {
+        let folder = scratch();
+        // The path is in the bytecode: the same one each time.
+        harness::copy(&shop, &folder.path().join("shop"));
+        let compile = [
+            "-m",
+            "compileall",
+            "-q",
+            "-d",
+            "here",
+            "--invalidation-mode",
+            "unchecked-hash",
+            ".",
+        ];
+        ok(python(one, folder.path()).args(compile));
+        let output = ok(equip(folder.path())
+            .args([
+                "-v",
+                "--plugin",
+                "allsites",
+                "--plugin",
+                "callcount",
+                "--jobs",
+                jobs,
+                ".",
+                "--python",
+            ])
+            .arg(&one.path));
+        let names = |(name, bytes): (String, Vec<u8>)| {
+            (name.replace(&*folder.path().to_string_lossy(), ""), bytes)
+        };
+        let files: Vec<_> = files(folder.path()).into_iter().map(names).collect();
+        let said = text(&output.stderr).replace(&*folder.path().to_string_lossy(), "");
+        (
+            files,
+            said.lines()
+                .filter(|line| !line.contains("snippets:"))
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        )
+    };
+    let single = made("1");
+    for jobs in ["2", "7"] {
+        assert!(made(jobs) == single, "{jobs} threads");
+    }
+}

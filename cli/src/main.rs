@@ -3,12 +3,14 @@
 
 mod args;
 mod commands;
+mod output;
 mod progress;
 
 use std::process::ExitCode;
 
 use args::{Arguments, Command};
 use clap::Parser;
+use output::note;
 
 /// Exit status of wrong usage, as clap's own.
 const USAGE: u8 = 2;
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
-            eprintln!("equip: {failure:#}");
+            note!("equip: {failure:#}");
             ExitCode::from(
                 failure
                     .downcast_ref::<Status>()

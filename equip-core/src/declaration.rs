@@ -208,6 +208,8 @@ enum Value {
     Name(String),
     /// What calling a dotted name gave.
     Called(String),
+    /// What is written with brackets: `Generic[K, V]`, or what stands in them.
+    Written(String),
     BuildClass,
     /// A code object, function or class of that declaration.
     Made(DeclId),
@@ -361,6 +363,9 @@ impl<'a> Walk<'_, 'a> {
                 | Opcode::LOAD_FAST_CHECK
                 | Opcode::LOAD_DEREF
                 | Opcode::LOAD_CLASSDEREF => self.stack.push(slot(arg)),
+                Opcode::LOAD_FAST_LOAD_FAST | Opcode::LOAD_FAST_BORROW_LOAD_FAST_BORROW => {
+                    self.stack.extend([slot(arg >> 4), slot(arg & 15)]);
+                }
                 Opcode::LOAD_FROM_DICT_OR_DEREF => {
                     self.pop(base);
                     self.stack.push(slot(arg));
@@ -426,6 +431,19 @@ impl<'a> Walk<'_, 'a> {
                         self.pop(base);
                         self.stack.push(Value::Made(made));
                     }
+                }
+                Opcode::BINARY_SUBSCR => self.subscript(base),
+                Opcode::BINARY_OP if isa.binary_operators.get(arg as usize) == Some(&"[]") => {
+                    self.subscript(base);
+                }
+                Opcode::BUILD_TUPLE if arg > 0 => {
+                    let from = self.stack.len().saturating_sub(arg as usize).max(base);
+                    let items: Vec<_> = self.stack.drain(from..).map(|v| dotted(&v)).collect();
+                    self.stack
+                        .push(match items.iter().any(|item| item == "...") {
+                            true => Value::Other,
+                            false => Value::Written(items.join(", ")),
+                        });
                 }
                 Opcode::SWAP => {
                     let (len, n) = (self.stack.len(), arg as usize);
@@ -535,6 +553,15 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
+    fn subscript(&mut self, base: usize) {
+        let (inner, outer) = (self.pop(base), self.pop(base));
+        let (inner, outer) = (dotted(&inner), dotted(&outer));
+        self.stack.push(match outer == "..." {
+            true => Value::Other,
+            false => Value::Written(format!("{outer}[{inner}]")),
+        });
+    }
+
     fn call(&mut self, base: usize, count: usize, keywords: usize, null_slot: NullSlot) {
         let from = self.stack.len().saturating_sub(count + 2).max(base);
         let values = self.stack.split_off(from);
@@ -551,6 +578,8 @@ impl<'a> Walk<'_, 'a> {
             (Value::BuildClass, [Value::Made(made), _, bases @ ..]) => {
                 let plain = bases.len() - keywords.min(bases.len());
                 let bases = bases[..plain].iter().map(dotted);
+                // The compiler's own, of classes with type parameters.
+                let bases = bases.filter(|base| base != ".generic_base");
                 self.found.list[made.0 as usize].bases = bases.collect();
                 Value::Made(*made)
             }
@@ -602,7 +631,8 @@ impl<'a> Walk<'_, 'a> {
 
 fn dotted(value: &Value) -> String {
     match value {
-        Value::Name(name) => name.clone(),
+        Value::Name(text) | Value::Written(text) => text.clone(),
+        Value::Called(name) => format!("{name}(...)"),
         _ => "...".to_owned(),
     }
 }

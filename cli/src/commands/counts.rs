@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 
 use crate::args::Counts;
+use crate::output::out;
 
 pub fn run(options: &Counts) -> anyhow::Result<u8> {
     let shown = options.file.display();
@@ -29,10 +30,10 @@ pub fn run(options: &Counts) -> anyhow::Result<u8> {
         .max()
         .unwrap_or(8)
         .clamp(8, 60);
-    println!("{:>12}  {:width$}  file", "calls", "function");
+    out!("{:>12}  {:width$}  file", "calls", "function");
     for (count, function, file) in rows {
-        println!("{count:>12}  {function:width$}  {file}");
+        out!("{count:>12}  {function:width$}  {file}");
     }
-    println!("{total:>12}  calls of {functions} functions");
+    out!("{total:>12}  calls of {functions} functions");
     Ok(0)
 }

@@ -8,12 +8,14 @@ use equip_core::declaration::{
 use equip_core::listing;
 use equip_core::program::Module;
 use equip_core::pyc::PycFile;
+use equip_core::python::Helpers;
 use serde_json::{Value, json};
 
 use crate::args::{Arguments, Dis, Format, Targets};
+use crate::output::{note, out};
 
 /// The bytes of a module, compiled in memory where there is no fresh bytecode.
-fn bytes_of(module: &Module, arguments: &Arguments) -> Result<Vec<u8>, String> {
+fn bytes_of(module: &Module, helpers: &Helpers) -> Result<Vec<u8>, String> {
     let current = std::fs::read(&module.pyc);
     match (&module.source, module.isa) {
         (Some(source), Some(isa)) => {
@@ -22,11 +24,7 @@ fn bytes_of(module: &Module, arguments: &Arguments) -> Result<Vec<u8>, String> {
             {
                 return Ok(bytes);
             }
-            let python = super::search(arguments)
-                .find(isa)
-                .map_err(|error| error.to_string())?;
-            let helper =
-                equip_core::python::Helper::start(python).map_err(|error| error.to_string())?;
+            let helper = helpers.get(isa).map_err(|error| error.to_string())?;
             let compiled = helper
                 .source(source, module.optimize)
                 .map_err(|error| error.to_string())?;
@@ -36,13 +34,19 @@ fn bytes_of(module: &Module, arguments: &Arguments) -> Result<Vec<u8>, String> {
     }
 }
 
+/// Optimised bytecode says the same again, unless it was named.
+fn is_asked_for(module: &Module) -> bool {
+    module.optimize == 0 || module.isa.is_none()
+}
+
 pub fn decls(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
     let program = super::find(&options.targets, arguments)?;
+    let helpers = Helpers::new(super::search(arguments));
     let mut failed = super::say_unreadable(&program) > 0;
     let mut all = Vec::new();
-    for module in &program.modules {
+    for module in program.modules.iter().filter(|module| is_asked_for(module)) {
         let shown = module.source.as_ref().unwrap_or(&module.pyc);
-        let result = bytes_of(module, arguments).and_then(|bytes| {
+        let result = bytes_of(module, &helpers).and_then(|bytes| {
             let pyc = PycFile::parse(&bytes).map_err(|error| error.to_string())?;
             let found = declarations(&pyc);
             match arguments.report {
@@ -52,7 +56,7 @@ pub fn decls(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
                     "module": tree_json(&found, &found.list[0]),
                 })),
                 Format::Text => {
-                    println!("{} (CPython {})", shown.display(), pyc.isa.version);
+                    out!("{} (CPython {})", shown.display(), pyc.isa.version);
                     print_scope(&found, &found.list[0], 1);
                 }
             }
@@ -60,11 +64,11 @@ pub fn decls(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
         });
         if let Err(error) = result {
             failed = true;
-            eprintln!("error: {}: {error}", shown.display());
+            note!("error: {}: {error}", shown.display());
         }
     }
     if arguments.report == Format::Json {
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        out!("{}", serde_json::to_string_pretty(&all)?);
     }
     Ok(u8::from(failed))
 }
@@ -139,22 +143,22 @@ fn print_scope(found: &Declarations<'_>, scope: &Declaration<'_>, depth: usize) 
         .iter()
         .filter(|import| import.scope == scope.id)
     {
-        println!("{pad}{}  line {}", import_text(import), import.line);
+        out!("{pad}{}  line {}", import_text(import), import.line);
     }
     for one in found.list.iter().filter(|one| one.parent == Some(scope.id)) {
         for decorator in &one.decorators {
-            println!("{pad}@{decorator}");
+            out!("{pad}@{decorator}");
         }
         let lines = format!("lines {}-{}", one.first_line, one.end_line);
         let is_async = if one.flags & 0x280 != 0 { "async " } else { "" };
         match one.kind {
-            Kind::Class if one.bases.is_empty() => println!("{pad}class {}  {lines}", one.name),
-            Kind::Class => println!("{pad}class {}({})  {lines}", one.name, one.bases.join(", ")),
+            Kind::Class if one.bases.is_empty() => out!("{pad}class {}  {lines}", one.name),
+            Kind::Class => out!("{pad}class {}({})  {lines}", one.name, one.bases.join(", ")),
             Kind::Function => {
-                println!("{pad}{is_async}def {}{}  {lines}", one.name, signature(one))
+                out!("{pad}{is_async}def {}{}  {lines}", one.name, signature(one))
             }
-            Kind::Lambda => println!("{pad}lambda {}  {lines}", signature(one)),
-            _ => println!("{pad}{}  {lines}", one.name),
+            Kind::Lambda => out!("{pad}lambda {}  {lines}", signature(one)),
+            _ => out!("{pad}{}  {lines}", one.name),
         }
         print_scope(found, one, depth + 1);
     }
@@ -184,6 +188,7 @@ fn tree_json(found: &Declarations<'_>, one: &Declaration<'_>) -> Value {
 }
 
 pub fn dis(options: &Dis, arguments: &Arguments) -> anyhow::Result<u8> {
+    let helpers = Helpers::new(super::search(arguments));
     let mut failed = false;
     for target in &options.targets {
         let (path, qualname) = match target.rsplit_once(':') {
@@ -195,14 +200,14 @@ pub fn dis(options: &Dis, arguments: &Arguments) -> anyhow::Result<u8> {
         let program = super::find(&[PathBuf::from(path)], arguments)?;
         failed |= super::say_unreadable(&program) > 0;
         let mut matches = 0;
-        for module in &program.modules {
+        for module in program.modules.iter().filter(|module| is_asked_for(module)) {
             let shown = module
                 .source
                 .as_ref()
                 .unwrap_or(&module.pyc)
                 .display()
                 .to_string();
-            let result = bytes_of(module, arguments).and_then(|bytes| {
+            let result = bytes_of(module, &helpers).and_then(|bytes| {
                 let pyc = PycFile::parse(&bytes).map_err(|error| error.to_string())?;
                 for one in &declarations(&pyc).list {
                     if qualname.is_none_or(|wanted| one.qualname == wanted) {
@@ -210,19 +215,19 @@ pub fn dis(options: &Dis, arguments: &Arguments) -> anyhow::Result<u8> {
                         let mut text = String::new();
                         listing::disassemble(&pyc, one.code, &mut text)
                             .map_err(|error| error.to_string())?;
-                        println!("{shown}: {} line {}\n{text}", one.qualname, one.first_line);
+                        out!("{shown}: {} line {}\n{text}", one.qualname, one.first_line);
                     }
                 }
                 Ok(())
             });
             if let Err(error) = result {
                 failed = true;
-                eprintln!("error: {shown}: {error}");
+                note!("error: {shown}: {error}");
             }
         }
         if let (Some(qualname), 0) = (qualname, matches) {
             failed = true;
-            eprintln!("error: {path}: no declaration {qualname} (equip decls {path} lists them)");
+            note!("error: {path}: no declaration {qualname} (equip decls {path} lists them)");
         }
     }
     Ok(u8::from(failed))

@@ -12,6 +12,7 @@ use equip_core::run::{self, Options, Report, Status};
 use equip_core::snippet::nearest;
 
 use crate::args::{Arguments, Format};
+use crate::output::{note, out};
 use crate::progress;
 
 /// Exit status of a plugin or option error.
@@ -38,7 +39,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     });
     bar.finish_and_clear();
     match arguments.report {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Format::Json => out!("{}", serde_json::to_string_pretty(&report)?),
         Format::Text => show(&report, arguments),
     }
     Ok(report.exit_status())
@@ -127,7 +128,7 @@ fn settings(set: &[String], names: &[&str]) -> anyhow::Result<BTreeMap<String, t
 
 fn show(report: &Report, arguments: &Arguments) {
     for problem in &report.problems {
-        eprintln!("error: {problem}");
+        note!("error: {problem}");
     }
     if arguments.quiet {
         return;
@@ -142,14 +143,14 @@ fn show(report: &Report, arguments: &Arguments) {
                 Status::NoEdits => "nothing asked for".to_owned(),
                 Status::Failed => "failed".to_owned(),
             };
-            eprintln!(
+            note!(
                 "{}: {what}{}",
                 file.file.display(),
                 if file.compiled { ", compiled" } else { "" }
             );
         }
         for note in &file.notes {
-            eprintln!("{}: {note}", file.file.display());
+            note!("{}: {note}", file.file.display());
         }
     }
     let count = |wanted: fn(&Status) -> bool| {
@@ -166,15 +167,17 @@ fn show(report: &Report, arguments: &Arguments) {
     } else {
         " (nothing written)"
     };
-    eprintln!(
+    note!(
         "{} of {} files instrumented{written}, {unchanged} were already, {failed} failed",
         report.instrumented(),
         report.files.len()
     );
     if arguments.verbose > 0 {
-        eprintln!(
+        note!(
             "snippets: {} compiled, {} from the cache, {} helper processes",
-            report.compiled_snippets, report.cached_snippets, report.helpers
+            report.compiled_snippets,
+            report.cached_snippets,
+            report.helpers
         );
     }
     let scripts: Vec<_> = report
@@ -202,7 +205,7 @@ fn say_how_to_start(scripts: &[&Path]) {
     } else {
         String::new()
     };
-    eprintln!(
+    note!(
         "note: `python {0}` never reads that script's own bytecode; to start it instrumented: equip run {0} ARGS\n      \
          (scripts: {list}{more}; modules that they import are instrumented either way)",
         shown[0]
@@ -226,8 +229,8 @@ pub fn plugins() -> anyhow::Result<u8> {
                 continue;
             }
             if let Ok(library) = loader.load(&file.path()) {
-                println!("{} {}  {}", library.name, library.version, library.about);
-                println!(
+                out!("{} {}  {}", library.name, library.version, library.about);
+                out!(
                     "    API {}.{}, {}, {}",
                     library.api.0,
                     library.api.1,

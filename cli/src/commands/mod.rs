@@ -11,6 +11,7 @@ use equip_core::program::{self, Program};
 use equip_core::python::Search;
 
 use crate::args::Arguments;
+use crate::output::note;
 
 /// Where interpreters are looked for.
 pub fn search(arguments: &Arguments) -> Search {
@@ -32,7 +33,7 @@ pub fn find(targets: &[std::path::PathBuf], arguments: &Arguments) -> anyhow::Re
 /// Says which folders could not be read; how many.
 pub fn say_unreadable(program: &Program) -> usize {
     for (path, why) in &program.unreadable {
-        eprintln!("error: {}: {why}", path.display());
+        note!("error: {}: {why}", path.display());
     }
     program.unreadable.len()
 }

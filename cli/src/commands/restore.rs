@@ -5,12 +5,13 @@ use equip_core::provenance::Provenance;
 use equip_core::store::{self, Restored};
 
 use crate::args::{Arguments, Targets};
+use crate::output::{note, out};
 
 pub fn run(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
     let found = program::touched(&options.targets);
     let (files, unreadable) = found.map_err(|error| crate::Status(1, error.to_string()))?;
     for (path, why) in &unreadable {
-        eprintln!("error: {}: {why}", path.display());
+        note!("error: {}: {why}", path.display());
     }
     let (mut restored, mut failed) = (0, unreadable.len());
     for pyc in files {
@@ -24,17 +25,17 @@ pub fn run(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
                         Restored::Plain => "was plain",
                         Restored::Newer => "Python has written a newer file, which stays",
                     };
-                    eprintln!("{}: {text}", pyc.display());
+                    note!("{}: {text}", pyc.display());
                 }
             }
             Err(error) => {
                 failed += 1;
-                eprintln!("error: {error}");
+                note!("error: {error}");
             }
         }
     }
     if !arguments.quiet {
-        eprintln!("{restored} files restored, {failed} failed");
+        note!("{restored} files restored, {failed} failed");
     }
     Ok(u8::from(failed > 0))
 }
@@ -66,7 +67,7 @@ pub fn status(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
                 }
             }
         };
-        println!("{}: {text}", module.pyc.display());
+        out!("{}: {text}", module.pyc.display());
     }
     Ok(u8::from(failed))
 }

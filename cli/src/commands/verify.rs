@@ -4,6 +4,7 @@ use equip_core::pyc::PycFile;
 use equip_core::verify;
 
 use crate::args::{Arguments, Format, Targets};
+use crate::output::{note, out};
 
 pub fn run(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
     let program = super::find(&options.targets, arguments)?;
@@ -28,7 +29,7 @@ pub fn run(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
             }
             Err(error) => {
                 failed += 1;
-                eprintln!("error: {}: {error}", module.pyc.display());
+                note!("error: {}: {error}", module.pyc.display());
             }
         }
     }
@@ -38,17 +39,17 @@ pub fn run(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
                 .iter()
                 .map(|(file, text)| serde_json::json!({"file": file, "complaint": text}))
                 .collect();
-            println!(
+            out!(
                 "{}",
                 serde_json::json!({"files": files, "code_objects": codes, "failed": failed, "complaints": list})
             );
         }
         Format::Text => {
             for (file, text) in &complaints {
-                println!("{}: {text}", file.display());
+                out!("{}: {text}", file.display());
             }
             if !arguments.quiet {
-                eprintln!(
+                note!(
                     "{files} files, {codes} code objects: {} complaints, {failed} unreadable",
                     complaints.len()
                 );
