@@ -182,8 +182,7 @@ def main():
             for test, before, after in sorted(found):
                 known = test in excused
                 total["excused" if known else "different"] += 1
-                if not known:
-                    print(f"{module}: {test}: plain {before}, instrumented {after}", flush=True)
+                print(f"{module}: {test}: plain {before}, instrumented {after}{' (excused)' if known else ''}", flush=True)
     print(", ".join(f"{count} {name}" for name, count in total.items()))
     if not options.work:
         shutil.rmtree(work, ignore_errors=True)
