@@ -171,6 +171,13 @@ const CASES: &[Case] = &[
         prints: "True\n[]\n",
     },
     Case {
+        what: "a name that is bound twice and never read",
+        program: "def f():\n    return 1\nprint(f())\n",
+        options: &["import='from time import time, monotonic as time'"],
+        code: "pass",
+        prints: "1\n",
+    },
+    Case {
         what: "a public import",
         program: "'doc'\nfrom __future__ import annotations\ndef f():\n    return math.pi > 3\nprint(f(), __doc__)\n",
         options: &["import='import math'", "public=true"],

@@ -364,10 +364,13 @@ fn unbinds(edits: &Edits) -> Vec<(&Binding, Template)> {
         })
     };
     let mut found = Vec::new();
+    // Two statements may bind one name, which is deleted once.
+    let mut deleted = rustc_hash::FxHashSet::default();
     for binding in edits.bindings.iter().filter(|binding| !binding.public) {
         let names = binding.names.iter();
         let names: Vec<_> = names
             .filter(|name| !needed(binding, name))
+            .filter(|name| deleted.insert((binding.author, name.as_str())))
             .map(String::as_str)
             .collect();
         if !names.is_empty() {
