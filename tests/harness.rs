@@ -149,6 +149,172 @@ pub fn ok(command: &mut Command) -> Output {
     output
 }
 
+/// The version that a program's first line asks for: `# requires: 3.12`.
+fn requires(program: &Path) -> (u8, u8) {
+    let text = std::fs::read_to_string(program).expect("readable");
+    let line = text.lines().next().unwrap_or_default();
+    let version = line
+        .strip_prefix("# requires: 3.")
+        .and_then(|minor| minor.trim().parse().ok());
+    (3, version.unwrap_or(11))
+}
+
+/// All of `tests/programs`.
+fn programs() -> Vec<PathBuf> {
+    let mut all: Vec<_> = std::fs::read_dir(root().join("tests/programs"))
+        .expect("readable")
+        .flatten()
+        .map(|e| e.path())
+        .collect();
+    all.retain(|path| path.extension().is_some_and(|e| e == "py"));
+    all.sort();
+    assert!(all.len() >= 5, "programs are missing");
+    all
+}
+
+/// Programs of `tests/programs` in a folder of their own, compiled.
+pub struct Programs<'p> {
+    /// Where they are.
+    pub folder: tempfile::TempDir,
+    /// Their names as modules.
+    pub names: Vec<String>,
+    python: &'p Interpreter,
+}
+
+impl<'p> Programs<'p> {
+    /// Those that an interpreter can run, of those chosen.
+    pub fn for_version(python: &'p Interpreter, chosen: impl Fn(&Path) -> bool) -> Programs<'p> {
+        let version = (python.isa.version.0, python.isa.version.1);
+        let folder = scratch();
+        let mut names = Vec::new();
+        for program in programs() {
+            if requires(&program) > version {
+                continue;
+            }
+            // Programs import one another: all are there.
+            let file = program.file_name().expect("a file");
+            std::fs::copy(&program, folder.path().join(file)).expect("copied");
+            if chosen(&program) {
+                let stem = program.file_stem().expect("a name");
+                names.push(stem.to_string_lossy().into_owned());
+            }
+        }
+        // Compiling may warn, which neither run then does.
+        let compiling = ["-W", "ignore", "-m", "compileall", "-q", "."];
+        ok(self::python(python, folder.path()).args(compiling));
+        Programs {
+            folder,
+            names,
+            python,
+        }
+    }
+
+    /// What each of them does as things stand in the folder.
+    pub fn run(&self) -> Vec<String> {
+        let one = |name: &String| shown(&start(self.python, self.folder.path(), name));
+        self.names.iter().map(one).collect()
+    }
+}
+
+/// A program's name as a module.
+pub fn name_of(program: &Path) -> &str {
+    program
+        .file_stem()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
+}
+
+/// Probes that call functions of their own, at the depth where nothing more can be called, fail in
+/// the program's stead; and who traces sees calls.
+pub fn notices_calls(program: &Path) -> bool {
+    [
+        "exits_recursion",
+        "exits_trace",
+        "exits_monitoring",
+        "exits_jumps",
+        "line_events",
+        "frames",
+    ]
+    .contains(&name_of(program))
+}
+
+/// What programs do is the same with each of some pipelines, on every interpreter and debug build.
+pub fn same_behaviour(pipelines: &[&[&str]], chosen: impl Fn(&Path) -> bool) {
+    for python in interpreters().iter().chain(debug_interpreters()) {
+        let programs = Programs::for_version(python, &chosen);
+        let plain = programs.run();
+        let mut wrong = Vec::new();
+        for pipeline in pipelines {
+            let options = pipeline.join(" ");
+            instrument(python, programs.folder.path(), pipeline);
+            for ((name, plain), instrumented) in
+                programs.names.iter().zip(&plain).zip(programs.run())
+            {
+                if instrumented != *plain {
+                    wrong.push(format!(
+                        "{name} with {options}: {}",
+                        difference(plain, &instrumented)
+                    ));
+                }
+            }
+            println!(
+                "{}: {} programs with {options}",
+                python.path.display(),
+                plain.len()
+            );
+        }
+        assert!(
+            wrong.is_empty(),
+            "{}:\n{}",
+            python.path.display(),
+            wrong.join("\n")
+        );
+    }
+}
+
+/// The first line in which two texts differ, and what is around it.
+pub fn difference(wanted: &str, got: &str) -> String {
+    let (wanted, got): (Vec<_>, Vec<_>) = (wanted.lines().collect(), got.lines().collect());
+    let first = (0..).find(|&i| wanted.get(i) != got.get(i)).unwrap_or(0);
+    let around = |lines: &[&str]| {
+        let range = first.saturating_sub(6).min(lines.len())..(first + 7).min(lines.len());
+        lines[range].join("\n    ")
+    };
+    format!(
+        "line {}:\n  wanted\n    {}\n  got\n    {}",
+        first + 1,
+        around(&wanted),
+        around(&got)
+    )
+}
+
+/// Runs a module of a folder as a program.
+pub fn start(interpreter: &Interpreter, folder: &Path, name: &str) -> Output {
+    python(interpreter, folder)
+        .args(["-m", name])
+        .output()
+        .expect("it starts")
+}
+
+/// All that a program did, for comparison.
+pub fn shown(output: &Output) -> String {
+    format!(
+        "{}\n--- stdout\n{}--- stderr\n{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+}
+
+/// Instruments a folder with plugins.
+pub fn instrument(interpreter: &Interpreter, folder: &Path, options: &[&str]) {
+    ok(equip(folder)
+        .args(["-q", "--python"])
+        .arg(&interpreter.path)
+        .args(options)
+        .arg("."));
+}
+
 /// Bytes as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()

@@ -219,7 +219,153 @@ const CASES: &[Case] = &[
         code: "if (n := len(a)) > 2 and 1 < n < 9:\n    first, *rest = a\n    print(first, rest, a[1:], [*a, n], {{**{{'k': n}}}})\n    del rest",
         prints: "1 [2, 3] [2, 3] [1, 2, 3, 3] {'k': 3}\n",
     },
+    Case {
+        what: "state goes from site to site, each call its own, and is no local",
+        program: "def f(n):\n    x = f(n - 1) if n else 0\n    return x, sorted(locals())\nprint(f(2)[1], f.__code__.co_varnames)\n",
+        options: &[
+            "site='none'",
+            "sites={before='t = [n]', on_exit='print(t)'}",
+        ],
+        code: "",
+        prints: "[0]\n[1]\n[2]\n['n', 'x'] ('n', 'x')\n",
+    },
+    Case {
+        what: "state that `before` may leave unbound is checked",
+        program: "def f(n):\n    return n\nprint(f(1), f(2))\n",
+        options: &[
+            "site='none'",
+            "sites={before=\"if n == 2: t = 'two'\", on_exit=\"try: print(t)\\nexcept UnboundLocalError: print('unbound')\"}",
+        ],
+        code: "",
+        prints: "unbound\ntwo\n1 2\n",
+    },
+    Case {
+        what: "a snippet counts for itself",
+        program: "def f(n):\n    for i in range(n):\n        pass\n    return n\nf(3)\nf(1)\n",
+        options: &[
+            "site='none'",
+            "sites={before='seen = 0', each_line='seen += 1', on_exit='print(seen)'}",
+        ],
+        code: "",
+        prints: "8\n4\n",
+    },
+    Case {
+        what: "a nested scope reads state by value",
+        program: "def f(n):\n    return n\nf(1)\n",
+        options: &[
+            "site='none'",
+            "sites={before='t = 5', on_exit='print([t + i for i in (1, 2)], (lambda: t)())'}",
+        ],
+        code: "",
+        prints: "[6, 7] 5\n",
+    },
+    Case {
+        what: "state in class and module bodies is in no namespace",
+        program: "class C:\n    a = 1\n    exec('b = 2')\n    print(sorted(k for k in locals() if k[:2] != '__'))\nprint(locals() is globals())\n",
+        options: &[
+            "site='none'",
+            "everywhere=true",
+            "sites={before=\"t = '{qualname}'\", on_exit='print(t)'}",
+        ],
+        code: "",
+        prints: "['a', 'b']\nC\nTrue\n<module>\n",
+    },
+    Case {
+        what: "state in generators, what is yielded and sent, rebound",
+        program: "def g():\n    got = yield 1\n    yield got\nx, y = g(), g()\nprint(next(x), next(y), x.send('a'), y.send('b'))\n",
+        options: &[
+            "site='none'",
+            "sites={before='n = 0', on_yield=\"n += 1\\n{yield_value} = ({yield_value}, n)\", on_resume='{yield_value} = ({yield_value}, {exception})'}",
+        ],
+        code: "",
+        prints: "(1, 1) (1, 1) (('a', None), 2) (('b', None), 2)\n",
+    },
+    Case {
+        what: "an exception is read, not rebound",
+        program: "def f(n):\n    return 1 / n\ntry: f(0)\nexcept ZeroDivisionError as e: print(e)\n",
+        options: &[
+            "site='none'",
+            "sites={on_raise='print(type({exception}).__name__, {site_lineno})'}",
+        ],
+        code: "",
+        prints: "ZeroDivisionError 2\ndivision by zero\n",
+    },
+    Case {
+        what: "errors that are ignored end the snippet and nothing else",
+        program: "def f(n):\n    try:\n        return n\n    except ValueError:\n        return 'caught'\nprint(f(1))\n",
+        options: &["on_error='ignore'", "site='each_line'"],
+        code: "raise ValueError",
+        prints: "1\n",
+    },
 ];
+
+/// Snippets that are refused, and what the user is told.
+const REFUSED: &[(&str, &str, &str)] = &[
+    (
+        "before",
+        "print({exception})",
+        "{exception} is known at the sites `on_raise` and `on_resume` only",
+    ),
+    (
+        "on_exit",
+        "print({return_value})",
+        "{return_value} is known at the site `after` only",
+    ),
+    (
+        "after",
+        "print({yield_value})",
+        "{yield_value} is known at the sites `on_yield` and `on_resume` only",
+    ),
+    (
+        "on_raise",
+        "{exception} = None",
+        "{exception} can only be read",
+    ),
+    (
+        "on_raise",
+        "print({exceptoin})",
+        "did you mean {exception}?",
+    ),
+    (
+        "on_exit",
+        "t = 1\nf = lambda: t",
+        "a nested scope cannot capture t in a snippet that assigns it",
+    ),
+];
+
+#[test]
+fn snippets_that_cannot_be_are_refused_with_their_place() {
+    let one = &interpreters()[0];
+    for (site, code, message) in REFUSED {
+        let folder = scratch();
+        std::fs::write(folder.path().join("p.py"), "def f(n):\n    return n\n").unwrap();
+        let sites = format!(
+            "snippets.sites={{{site}={}, before2='print(t)'}}",
+            toml::Value::String((*code).to_owned())
+        );
+        let output = equip(folder.path())
+            .args([
+                "--plugin",
+                "snippets",
+                "--set",
+                "snippets.site=none",
+                "--set",
+                &sites,
+            ])
+            .arg("--python")
+            .arg(&one.path)
+            .arg("p.py")
+            .output()
+            .unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{site}: {code}: {said}");
+        assert!(said.contains(message), "{site}: {code}: {said}");
+        assert!(
+            said.contains('^') && said.contains("plugin snippets"),
+            "{said}"
+        );
+    }
+}
 
 #[test]
 fn snippets_do_what_they_say() {

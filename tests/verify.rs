@@ -95,6 +95,21 @@ const DELEGATION: &str = "
     POP_TOP
     %exit";
 
+const DELEGATION_311: &str = "
+    .flags coroutine
+    %generator
+    LOAD_CONST 0
+    %await
+    LOAD_CONST 0
+    again:
+    SEND @sent
+    %delegate
+    RESUME 3
+    JUMP_BACKWARD_NO_INTERRUPT @again
+    sent:
+    POP_TOP
+    %exit";
+
 const HANDLER: &str = "
     .names n
     .range try tried handler 0
@@ -436,13 +451,25 @@ fn cases() -> Vec<Case> {
         ),
         case(
             Adjacency,
-            "SEND without",
+            "SEND without its YIELD_VALUE",
             (12, 15),
             DELEGATION,
-            (
-                "JUMP_BACKWARD_NO_INTERRUPT",
-                "NOP\nJUMP_BACKWARD_NO_INTERRUPT",
-            ),
+            ("%delegate\n    RESUME 3\n", "NOP\n"),
+        ),
+        case(
+            Kind,
+            "suspends in a delegation to",
+            (12, 15),
+            DELEGATION,
+            ("%delegate", "LOAD_CONST 0\nSWAP 2\n%delegate"),
+        ),
+        // There `throw` ends a delegation by itself.
+        case(
+            Adjacency,
+            "throw() finds no SEND",
+            (11, 11),
+            DELEGATION_311,
+            ("%delegate", "NOP\n%delegate"),
         ),
         case(
             Adjacency,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use equip_plugin_api::edit::OnError;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -14,7 +15,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use crate::code::flags;
 use crate::fragment::Fragment;
 use crate::isa::Isa;
-use crate::python::{Compiled, Helpers};
+use crate::python::{Compiled, Helpers, SnippetSource};
 use crate::rewrite::{Compile, Refusal, Shape};
 use crate::snippet::{Meaning, RESERVED, Template};
 
@@ -52,8 +53,18 @@ enum Entry {
     Runtime(Vec<u8>),
 }
 
-/// Finds a fragment without building its source: template, arity, `__main__` only, environment.
-type FastKey = (u64, usize, bool, Environment);
+/// Finds a fragment without building its source: template, arity, `__main__` only, what becomes of
+/// its errors, environment.
+type FastKey = (u64, usize, bool, OnError, Environment);
+
+/// The rule in the helper's words.
+fn rule(on_error: OnError) -> &'static str {
+    match on_error {
+        OnError::Raise => "raise",
+        OnError::Ignore => "ignore",
+        OnError::Log => "log",
+    }
+}
 
 /// The compiled snippets of a run.
 pub struct Snippets {
@@ -255,7 +266,13 @@ impl Compile for Within<'_> {
         if !mangles(template.text()) {
             environment.class = None;
         }
-        let fast = (template.id(), arity, shape.main_only, environment.clone());
+        let fast = (
+            template.id(),
+            arity,
+            shape.main_only,
+            shape.on_error,
+            environment.clone(),
+        );
         if shape.captures.is_empty()
             && let Some(known) = lock(&self.snippets.fast).get(&fast)
         {
@@ -319,13 +336,14 @@ impl Within<'_> {
                 message: problem.message,
             })?;
         let key = format!(
-            "snippet\0{}\0{}\0{}\0{:?}\0{}\0{}\0{}",
+            "snippet\0{}\0{}\0{}\0{:?}\0{}\0{}\0{}\0{}",
             environment.magic,
             environment.optimize,
             environment.futures,
             environment.class,
             shape.captures.join(","),
             shape.main_only,
+            rule(shape.on_error),
             source.text
         );
         // The lock is held while compiling: that is what makes it one compile per shape.
@@ -339,14 +357,15 @@ impl Within<'_> {
                 let helper = self.snippets.helper(self.isa)?;
                 self.snippets.compiled.fetch_add(1, Ordering::Relaxed);
                 let compiled = helper
-                    .snippet(
-                        &source.text,
-                        environment.futures,
-                        environment.optimize,
-                        environment.class.as_deref(),
-                        shape.captures,
-                        shape.main_only,
-                    )
+                    .snippet(&SnippetSource {
+                        source: &source.text,
+                        flags: environment.futures,
+                        optimize: environment.optimize,
+                        class: environment.class.as_deref(),
+                        captures: shape.captures,
+                        main_only: shape.main_only,
+                        on_error: rule(shape.on_error),
+                    })
                     .map_err(|error| Refusal::Compiler(error.to_string()))?;
                 let entry = match compiled {
                     Compiled::Code(code, globals) => Entry::Code { code, globals },

@@ -3,12 +3,37 @@
 
 use std::sync::{Arc, Mutex};
 
-use equip_plugin_api::edit::{Site, Snippet, Value};
+use equip_plugin_api::edit::{OnError, Site, Snippet, Value};
 use rustc_hash::FxHashMap;
 
 use crate::declaration::DeclId;
 use crate::rewrite::Refusal;
 use crate::snippet::Template;
+
+/// Name by which snippets that log their errors know the function that does.
+pub(crate) const LOG: &str = "__equip_log__";
+/// Names that [`ESCAPE`] reads, and what they are in equip's own module.
+pub(crate) const ESCAPED: [(&str, &str); 3] = [
+    ("__equip_escaped__", "escaped"),
+    ("__equip_stop__", "stop"),
+    ("__equip_async_stop__", "async_stop"),
+];
+/// Code at the start of a handler around a generator, where CPython itself has none. The pattern is
+/// a check that no tracer is told of.
+pub(crate) const ESCAPE: &str = "\
+try:
+    __equip_error__ = None
+    match __equip_exception__:
+        case __equip_stop__() | __equip_async_stop__():
+            __equip_error__ = __equip_escaped__(__equip_exception__, __equip_const_kind__)
+except __equip_Exception__:
+    __equip_error__ = None
+if __equip_error__ is not None:
+    raise __equip_error__
+";
+/// The module that they are in; every author has it.
+const LOG_MODULE: &str = "equip_errors";
+const LOG_SOURCE: &str = include_str!("errors.py");
 
 /// Who asks for edits: a plugin with its options, or a program that uses this library.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +44,8 @@ pub struct Author {
     pub version: String,
     /// Its options, as JSON text.
     pub options: String,
+    /// What becomes of errors of snippets that do not say so themselves.
+    pub on_error: OnError,
     /// Python modules that it brings along: name and source.
     pub runtimes: Vec<(String, String)>,
 }
@@ -36,6 +63,41 @@ pub struct Edit {
     pub template: Arc<Template>,
     /// Values of the author's own placeholders.
     pub values: Vec<(String, Value)>,
+    /// What becomes of its errors.
+    pub on_error: OnError,
+}
+
+/// A snippet as its author asks for it.
+#[derive(Clone, Debug)]
+pub struct Requested<'t> {
+    /// The template's text.
+    pub text: &'t str,
+    /// Values of the author's own placeholders.
+    pub values: Vec<(String, Value)>,
+    /// What becomes of its errors; the author's rule where nothing is said.
+    pub on_error: Option<OnError>,
+}
+
+/// A Python module that travels inside instrumented files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// One that the author brings along: its index in [`Author::runtimes`].
+    OfAuthor(usize),
+    /// Equip's own, which logs errors of snippets.
+    Errors,
+}
+
+impl Runtime {
+    /// Its name and source.
+    pub fn of(self, author: &Author) -> (&str, &str) {
+        match self {
+            Runtime::OfAuthor(index) => {
+                let (name, source) = &author.runtimes[index];
+                (name, source)
+            }
+            Runtime::Errors => (LOG_MODULE, LOG_SOURCE),
+        }
+    }
 }
 
 /// A name that is bound at the top of the module.
@@ -49,8 +111,8 @@ pub struct Binding {
     pub values: Vec<(String, Value)>,
     /// Names that it binds.
     pub names: Vec<String>,
-    /// For a module that the author brings along: its index in [`Author::runtimes`].
-    pub runtime: Option<usize>,
+    /// For a module that travels inside the instrumented file: which.
+    pub runtime: Option<Runtime>,
     /// Whether it binds plain names.
     pub public: bool,
 }
@@ -138,6 +200,10 @@ pub fn site_name(site: Site) -> String {
         Site::ModuleEnter(_) => "module_enter".to_owned(),
         Site::ModuleExit(_) => "module_exit".to_owned(),
         Site::Instruction(index, _) => format!("instruction({index})"),
+        Site::OnRaise => "on_raise".to_owned(),
+        Site::OnExit => "on_exit".to_owned(),
+        Site::OnYield => "on_yield".to_owned(),
+        Site::OnResume => "on_resume".to_owned(),
     }
 }
 
@@ -154,12 +220,17 @@ impl Edits {
     pub fn add(
         &mut self,
         templates: &Templates,
-        author: usize,
+        (author, who): (usize, &Author),
         declaration: DeclId,
         site: Site,
-        text: &str,
-        values: Vec<(String, Value)>,
+        requested: Requested<'_>,
     ) -> Result<(), BadEdit> {
+        let Requested {
+            text,
+            values,
+            on_error,
+        } = requested;
+        let on_error = on_error.unwrap_or(who.on_error);
         let bad = |refusal| {
             let (site, text) = (site_name(site), text.to_owned());
             BadEdit {
@@ -171,17 +242,22 @@ impl Edits {
             }
         };
         let template = templates.get(text, &values).map_err(bad)?;
+        if on_error == OnError::Log {
+            let statement = format!("from {LOG_MODULE} import log as {LOG}");
+            self.import(templates, (author, who), &statement, false)?;
+        }
         self.list.push(Edit {
             author,
             declaration,
             site,
             template,
             values,
+            on_error,
         });
         Ok(())
     }
 
-    /// Like [`Edits::add`], with a snippet.
+    /// Like [`Edits::add`], for a program's only author.
     ///
     /// # Errors
     /// As [`Edits::add`].
@@ -197,7 +273,28 @@ impl Edits {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
-        self.add(templates, 0, declaration, site, snippet.code, values)
+        let requested = Requested {
+            text: snippet.code,
+            values,
+            on_error: snippet.on_error,
+        };
+        self.add(
+            templates,
+            (0, &Author::default()),
+            declaration,
+            site,
+            requested,
+        )
+    }
+
+    /// Asks for what [`ESCAPE`] needs.
+    ///
+    /// # Errors
+    /// None: the statement is equip's own.
+    pub(crate) fn import_escape(&mut self, author: (usize, &Author)) -> Result<(), BadEdit> {
+        let members = ESCAPED.map(|(name, member)| format!("{member} as {name}"));
+        let statement = format!("from {LOG_MODULE} import {}", members.join(", "));
+        self.import(&Templates::default(), author, &statement, false)
     }
 
     /// Asks for an import at the top of the module.
@@ -226,10 +323,11 @@ impl Edits {
             }
         };
         let import = parse_import(statement).map_err(bad)?;
-        let runtime = who
-            .runtimes
-            .iter()
-            .position(|(name, _)| *name == import.root);
+        let mut brought = who.runtimes.iter();
+        let runtime = match brought.position(|(name, _)| *name == import.root) {
+            Some(index) => Some(Runtime::OfAuthor(index)),
+            None => (import.root == LOG_MODULE).then_some(Runtime::Errors),
+        };
         let template = match (runtime, import.members) {
             (None, _) => templates.verbatim(statement),
             (Some(_), Some(members)) => templates.verbatim(&runtime_import(&members)),

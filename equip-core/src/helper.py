@@ -100,6 +100,17 @@ def function(name, body, parameters=()):
     return node
 
 
+def caught(body, on_error):
+    """The snippet's text within the `try` that its author asked for."""
+    handler = ["pass"]
+    if on_error == "log":
+        handler = [f"try: {RESERVED}log__({RESERVED}const_error_site__)", f"except {RESERVED}Exception__: pass"]
+    text = f"try: pass\nexcept {RESERVED}Exception__:\n" + "".join(f" {line}\n" for line in handler)
+    guard = ast.parse(text).body[0]
+    guard.body = body
+    return [guard]
+
+
 def find(code, name):
     for const in code.co_consts:
         if hasattr(const, "co_code"):
@@ -117,6 +128,8 @@ def snippet(request):
     scope = Scope()
     for node in tree.body:
         scope.visit(node)
+    if request["on_error"] != "raise":
+        tree.body = caught(tree.body or [ast.Pass()], request["on_error"])
     if request["main_only"]:
         is_main = ast.Compare(left=ast.Name(id="__name__", ctx=ast.Load()), ops=[ast.Eq()],
                               comparators=[ast.Constant(value="__main__")])
@@ -136,10 +149,42 @@ def snippet(request):
     return {"code": marshal.dumps(find(code, "__equip__")).hex(), "globals": scope.globals}
 
 
+def slim(code):
+    """The same code without columns: it travels in every instrumented file."""
+
+    def varint(number):
+        out = bytearray()
+        while number >= 64:
+            out.append(64 | number & 63)
+            number >>= 6
+        return bytes(out) + bytes([number])
+
+    table, last = bytearray(), code.co_firstlineno
+    runs = []
+    for start, end, line in code.co_lines():
+        if runs and runs[-1][2] == line and runs[-1][1] == start:
+            runs[-1][1] = end
+        else:
+            runs.append([start, end, line])
+    for start, end, line in runs:
+        units = (end - start) // 2
+        while units > 0:
+            length = min(units, 8)
+            units -= length
+            if line is None:
+                table.append(0x80 | 15 << 3 | length - 1)
+                continue
+            delta, last = line - last, line
+            table.append(0x80 | 13 << 3 | length - 1)
+            table += varint(-delta << 1 | 1 if delta < 0 else delta << 1)
+    consts = tuple(slim(const) if hasattr(const, "co_code") else const for const in code.co_consts)
+    return code.replace(co_linetable=bytes(table), co_consts=consts)
+
+
 def runtime(request):
     code = compile(request["source"], f"<equip {request['name']}>", "exec", dont_inherit=True,
                    optimize=request["optimize"])
-    return {"code": marshal.dumps((json.loads(request["options"]), code)).hex()}
+    return {"code": marshal.dumps((json.loads(request["options"]), slim(code))).hex()}
 
 
 def source(request):

@@ -4,21 +4,24 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use equip_plugin_api::edit::{Site, Value};
+use equip_plugin_api::edit::{OnError, Site, Value};
 use rustc_hash::FxHashMap;
 
 use crate::body;
 use crate::code::flags;
 use crate::compile::{Environment, Snippets, hash};
 use crate::declaration::{Declaration, Declarations, Kind};
-use crate::edits::{Author, BadEdit, Binding, Edits, site_name};
-use crate::isa::Opcode;
+use crate::edits::{Author, BadEdit, Binding, ESCAPE, ESCAPED, Edits, LOG, site_name};
+use crate::isa::{Opcode, StopIterations};
 use crate::marshal::ObjectId;
 use crate::provenance::{PluginRecord, Provenance};
 use crate::pyc::PycFile;
 use crate::rewrite::{self, Host, Interner, Place, Probe, Refusal, Scope};
 use crate::snippet::{Meaning, Template};
 use crate::verify::{self, Complaint};
+
+/// Rules for errors, as they go into the hash of a pipeline.
+const ON_ERROR: [&[u8]; 3] = [b"raise", b"ignore", b"log"];
 
 /// A pipeline: who asks for edits, in order, and the compiled snippets of the run.
 pub struct Pipeline<'p> {
@@ -79,6 +82,7 @@ impl Pipeline<'_> {
                 author.name.as_bytes(),
                 author.version.as_bytes(),
                 author.options.as_bytes(),
+                ON_ERROR[author.on_error as usize],
             ]);
             for (name, source) in &author.runtimes {
                 parts.extend([name.as_bytes(), source.as_bytes()]);
@@ -115,6 +119,17 @@ impl Pipeline<'_> {
         edits: &Edits,
         subject: Subject<'_>,
     ) -> Result<Instrumented, Error> {
+        let with_escape;
+        let (edits, escape) = match escaping(&pyc, declarations, edits) {
+            None => (edits, None),
+            Some(author) => {
+                let mut more = edits.clone();
+                more.import_escape((author, &self.authors[author]))
+                    .map_err(Box::new)?;
+                with_escape = more;
+                (&with_escape, Some((author, Template::verbatim(ESCAPE))))
+            }
+        };
         let hidden = self.hidden_names(&edits.bindings);
         let top: Vec<_> = edits
             .bindings
@@ -150,6 +165,7 @@ impl Pipeline<'_> {
                 for (binding, values) in edits.bindings.iter().zip(&top) {
                     probes.push(Probe {
                         plugin: &self.authors[binding.author].name,
+                        layer: binding.author as u32,
                         place: Place::Top,
                         template: &binding.template,
                         values,
@@ -159,17 +175,20 @@ impl Pipeline<'_> {
                             &hidden.by_author[binding.author]
                         },
                         binds: true,
+                        on_error: OnError::Raise,
                     });
                     sources.push(Source::Binding(binding));
                 }
                 for (binding, template) in &unbinds {
                     probes.push(Probe {
                         plugin: &self.authors[binding.author].name,
+                        layer: binding.author as u32,
                         place: Place::Top,
                         template,
                         values: &[],
                         hidden: &hidden.by_author[binding.author],
                         binds: true,
+                        on_error: OnError::Raise,
                     });
                     sources.push(Source::Binding(binding));
                 }
@@ -178,13 +197,34 @@ impl Pipeline<'_> {
                 let edit = &edits.list[*index];
                 probes.push(Probe {
                     plugin: &self.authors[edit.author].name,
+                    layer: edit.author as u32,
                     place: Place::At(edit.site),
                     template: &edit.template,
                     values: &edit.values,
                     hidden: &hidden.by_author[edit.author],
                     binds: false,
+                    on_error: edit.on_error,
                 });
                 sources.push(Source::Edit(edit.author, edit.site));
+            }
+            let kind = kind_of_generator(&pyc, declaration);
+            let kind = kind.map(|kind| [("kind".to_owned(), Value::Str(kind.to_owned()))]);
+            if let (Some((author, template)), Some(kind)) = (&escape, &kind)
+                && mine
+                    .iter()
+                    .any(|index| edits.list[*index].site == Site::OnRaise)
+            {
+                probes.push(Probe {
+                    plugin: &self.authors[*author].name,
+                    layer: *author as u32,
+                    place: Place::Escape,
+                    template,
+                    values: kind,
+                    hidden: &hidden.by_author[*author],
+                    binds: false,
+                    on_error: OnError::Raise,
+                });
+                sources.push(Source::Edit(*author, Site::OnRaise));
             }
             self.edit(
                 &mut pyc,
@@ -326,7 +366,7 @@ impl Pipeline<'_> {
     ) -> Result<Vec<(String, Value)>, Error> {
         let mut values = binding.values.clone();
         let author = &self.authors[binding.author];
-        if let Some((name, source)) = binding.runtime.map(|index| &author.runtimes[index]) {
+        if let Some((name, source)) = binding.runtime.map(|runtime| runtime.of(author)) {
             let code = self
                 .snippets
                 .runtime(pyc.isa, optimize, name, source, &author.options)
@@ -340,12 +380,37 @@ impl Pipeline<'_> {
             let key = format!("_equip.{name}.{}", &hash(&parts)[..16]);
             values.extend([
                 ("key".to_owned(), Value::Str(key)),
-                ("name".to_owned(), Value::Str(name.clone())),
+                ("name".to_owned(), Value::Str(name.to_owned())),
                 ("code".to_owned(), Value::Bytes(Arc::unwrap_or_clone(code))),
             ]);
         }
         Ok(values)
     }
+}
+
+/// What a generator is called in the message of an exception that may not leave it.
+fn kind_of_generator(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Option<&'static str> {
+    let bits = pyc.objects.code(declaration.code)?.flags;
+    match bits {
+        _ if bits & flags::ASYNC_GENERATOR != 0 => Some("async generator"),
+        _ if bits & flags::COROUTINE != 0 => Some("coroutine"),
+        _ if bits & flags::GENERATOR != 0 => Some("generator"),
+        _ => None,
+    }
+}
+
+/// The first author that sees exceptions leave a generator, where CPython's compiler leaves it to the
+/// caller to turn them into what they become.
+fn escaping(pyc: &PycFile<'_>, declarations: &Declarations<'_>, edits: &Edits) -> Option<usize> {
+    if pyc.isa.stop_iterations == StopIterations::ConvertedByFrame {
+        return None;
+    }
+    let mut seen = edits.list.iter().filter(|edit| edit.site == Site::OnRaise);
+    let found = seen.find(|edit| {
+        let declaration = &declarations.list[edit.declaration.0 as usize];
+        kind_of_generator(pyc, declaration).is_some()
+    });
+    found.map(|edit| edit.author)
 }
 
 /// Statements that delete what only other bindings read, so that the module's namespace keeps no more
@@ -359,7 +424,11 @@ fn unbinds(edits: &Edits) -> Vec<(&Binding, Template)> {
         mine.any(|edit| {
             // A value may be text of the snippet.
             let mut values = edit.values.iter().map(|(_, value)| value);
-            edit.template.text().contains(name)
+            let logs = edit.on_error == OnError::Log && name == LOG;
+            let is_escape = || ESCAPED.iter().any(|(escaped, _)| *escaped == name);
+            let escapes = edit.site == Site::OnRaise && is_escape();
+            logs || escapes
+                || edit.template.text().contains(name)
                 || values.any(|value| matches!(value, Value::Str(text) if text.contains(name)))
         })
     };

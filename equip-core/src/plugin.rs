@@ -16,7 +16,7 @@ use equip_plugin_api::abi::{
     self, Import, ImportedName, Info, Instr, Parameter, PluginModuleRef, RawEdits, RawEditsMut,
     RawError, RawNamed, RawPluginBox, RawSite, RawView, RawViewRef, RawVisitorBox, interest,
 };
-use equip_plugin_api::edit::{Site, Value};
+use equip_plugin_api::edit::{OnError, Site, Value};
 
 use crate::body::{self, Arg};
 use crate::declaration::{DeclId, Declaration, Declarations, Kind, ParameterKind};
@@ -247,6 +247,7 @@ pub struct Library {
     /// Whether a panic in it can be caught.
     pub unwinds: bool,
     interests: u64,
+    on_error: OnError,
     runtimes: Vec<Runtime>,
     module: PluginModuleRef,
 }
@@ -342,6 +343,7 @@ fn open(path: &Path) -> Result<Library, LoadError> {
         path: owned(),
         unwinds: description.unwinds,
         interests: description.interests,
+        on_error: abi::on_error(description.on_error).unwrap_or_default(),
         runtimes: runtimes
             .map(|runtime| Runtime {
                 name: runtime.name.into(),
@@ -383,6 +385,7 @@ impl Library {
             version: self.version.clone(),
             runtimes: self.runtimes.clone(),
             options: options.to_owned(),
+            on_error: self.on_error,
             interests: self.interests,
             plugin: plugin
                 .map_err(|error| PluginError::new(&self.name, error, "configure", None))?,
@@ -409,6 +412,8 @@ pub struct Plugin {
     pub runtimes: Vec<Runtime>,
     /// Its options, as JSON text.
     pub options: String,
+    /// What becomes of errors of snippets that do not say so themselves.
+    pub on_error: OnError,
     interests: u64,
     plugin: RawPluginBox,
 }
@@ -441,6 +446,7 @@ pub trait EditSink {
         site: Site,
         code: &str,
         values: Vec<(String, Value)>,
+        on_error: Option<OnError>,
     ) -> Result<(), String>;
     /// An import at the top of the module.
     ///
@@ -581,13 +587,15 @@ impl RawEdits for Taken<'_> {
         site: RawSite,
         code: RStr<'_>,
         named: RSlice<'_, RawNamed<'_>>,
+        on_error: u32,
     ) -> RResult<(), RawError> {
         let declaration = self.declaration;
+        let on_error = abi::on_error(on_error);
         self.take(|sink| {
             let site = site
                 .site()
                 .ok_or("this equip is older than the plugin: it does not know the site")?;
-            sink.edit(declaration, site, code.as_str(), values(named)?)
+            sink.edit(declaration, site, code.as_str(), values(named)?, on_error)
         })
     }
 

@@ -80,6 +80,25 @@ enum Answer {
     Error(CompileError),
 }
 
+/// A snippet to compile, and what its meaning depends on.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct SnippetSource<'s> {
+    /// Python source.
+    pub source: &'s str,
+    /// Flags of `from __future__` imports.
+    pub flags: u32,
+    /// Optimisation level.
+    pub optimize: u8,
+    /// Enclosing class, which mangles private names.
+    pub class: Option<&'s str>,
+    /// Names that nested scopes take by value.
+    pub captures: &'s [String],
+    /// Whether it runs only in `__main__`.
+    pub main_only: bool,
+    /// What becomes of its errors: `raise`, `ignore` or `log`.
+    pub on_error: &'s str,
+}
+
 /// A compiled snippet, or what is in the way.
 #[derive(Clone, Debug)]
 pub enum Compiled {
@@ -375,19 +394,9 @@ impl Helper {
     ///
     /// # Errors
     /// The helper broke off. Source that does not compile is a [`Compiled::Error`].
-    pub fn snippet(
-        &self,
-        source: &str,
-        flags: u32,
-        optimize: u8,
-        class: Option<&str>,
-        captures: &[String],
-        main_only: bool,
-    ) -> Result<Compiled, Error> {
-        let request = serde_json::json!({
-            "op": "snippet", "source": source, "flags": flags, "optimize": optimize,
-            "class": class, "captures": captures, "main_only": main_only,
-        });
+    pub fn snippet(&self, snippet: &SnippetSource<'_>) -> Result<Compiled, Error> {
+        let mut request = serde_json::to_value(snippet).expect("plain data");
+        request["op"] = "snippet".into();
         Ok(match self.compile(&request, "code")? {
             Answer::Code { hex, globals } => Compiled::Code(unhex(&hex), globals),
             Answer::Textual(names) => Compiled::Textual(names),

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use equip_plugin_api::edit::{Site, Value};
+use equip_plugin_api::edit::{OnError, Site, Value};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::compile::{Counts, Snippets};
 use crate::declaration::{DeclId, Declarations, declarations};
-use crate::edits::{Author, BadEdit, Edits, Templates};
+use crate::edits::{Author, BadEdit, Edits, Requested, Templates};
 use crate::pipeline::{Error, Pipeline, Subject, is_entry_script};
 use crate::plugin::{self, EditSink, HostModule, Plugin};
 use crate::program::{self, Module, Program};
@@ -206,6 +206,7 @@ pub fn author(plugin: &Plugin) -> Author {
         name: plugin.name.clone(),
         version: plugin.version.clone(),
         options: plugin.options.clone(),
+        on_error: plugin.on_error,
         runtimes: plugin
             .runtimes
             .iter()
@@ -609,10 +610,19 @@ impl EditSink for Sink<'_> {
         site: Site,
         code: &str,
         values: Vec<(String, Value)>,
+        on_error: Option<OnError>,
     ) -> Result<(), String> {
-        let result = self
-            .edits
-            .add(self.templates, self.author.0, decl, site, code, values);
+        let result = self.edits.add(
+            self.templates,
+            self.author,
+            decl,
+            site,
+            Requested {
+                text: code,
+                values,
+                on_error,
+            },
+        );
         self.note(result)
     }
 

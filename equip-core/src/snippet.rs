@@ -12,6 +12,14 @@ pub use equip_plugin_api::edit::Value;
 pub const RESERVED: &str = "__equip_";
 /// Reserved name of `{return_value}`.
 pub const RETURN_VALUE: &str = "__equip_return_value__";
+/// Reserved name of `{exception}`.
+pub const EXCEPTION: &str = "__equip_exception__";
+/// Reserved name of `{yield_value}`.
+pub const YIELD_VALUE: &str = "__equip_yield_value__";
+/// Reserved name of the class `Exception`, whatever the program calls by that name.
+pub const EXCEPTION_CLASS: &str = "__equip_Exception__";
+/// The constant that says where a snippet stands, for the log of its errors.
+pub const ERROR_SITE: &str = "error_site";
 
 /// Placeholders with a constant value that the host knows at every site.
 pub const CONSTANTS: [&str; 9] = [
@@ -49,6 +57,10 @@ pub enum Meaning {
     Arguments,
     /// The value about to be returned, live.
     ReturnValue,
+    /// The exception that leaves the function, or that was thrown in.
+    Exception,
+    /// The value that is yielded or was sent in, live.
+    YieldValue,
 }
 
 /// One placeholder.
@@ -303,6 +315,8 @@ impl Template {
                             .collect::<Vec<_>>()
                             .join(", "),
                         Meaning::ReturnValue => RETURN_VALUE.to_owned(),
+                        Meaning::Exception => EXCEPTION.to_owned(),
+                        Meaning::YieldValue => YIELD_VALUE.to_owned(),
                     };
                     match piece {
                         Piece::Formatted(_) => out.text.push_str(&format!("{{{name}}}")),
@@ -399,6 +413,8 @@ fn meaning(field: &str, own: &[&str]) -> Result<Meaning, String> {
     match field {
         "arguments" => return Ok(Meaning::Arguments),
         "return_value" => return Ok(Meaning::ReturnValue),
+        "exception" => return Ok(Meaning::Exception),
+        "yield_value" => return Ok(Meaning::YieldValue),
         _ => {}
     }
     if let Some(n) = field
@@ -417,7 +433,13 @@ fn meaning(field: &str, own: &[&str]) -> Result<Meaning, String> {
     }
     let mut known: Vec<&str> = own.to_vec();
     known.extend(CONSTANTS);
-    known.extend(["arg0", "arguments", "return_value"]);
+    known.extend([
+        "arg0",
+        "arguments",
+        "return_value",
+        "exception",
+        "yield_value",
+    ]);
     let near = nearest(field, &known)
         .map(|name| format!("; did you mean {{{name}}}?"))
         .unwrap_or_default();

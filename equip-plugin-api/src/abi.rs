@@ -19,7 +19,7 @@ use abi_stable::{StableAbi, package_version_strings, sabi_trait};
 pub use abi_stable::sabi_types::{RMut, RRef};
 pub use abi_stable::std_types;
 
-use crate::edit::{Edits, Position, Site, Snippet, Value, When};
+use crate::edit::{Edits, OnError, Position, Site, Snippet, Value, When};
 use crate::error::{Error, Options, Result};
 use crate::view::{Class, Code, Kind, Method, Module};
 use crate::visitor::{Plugin, Runtime};
@@ -199,6 +199,8 @@ pub struct Description {
     pub interests: u64,
     /// Whether a panic can be caught: false for a plugin built with `panic = "abort"`.
     pub unwinds: bool,
+    /// What becomes of errors of its snippets.
+    pub on_error: u32,
     pub runtimes: RVec<RawRuntime>,
 }
 
@@ -238,6 +240,7 @@ pub trait RawEdits {
         site: RawSite,
         code: RStr<'_>,
         values: RSlice<'_, RawNamed<'_>>,
+        on_error: u32,
     ) -> RResult<(), RawError>;
     fn import(&mut self, statement: RStr<'_>, public: bool) -> RResult<(), RawError>;
     fn bind(
@@ -364,6 +367,7 @@ extern "C" fn describe<P: Dispatch>() -> Description {
         about: P::ABOUT.into(),
         interests: P::INTERESTS | shown,
         unwinds: cfg!(panic = "unwind"),
+        on_error: on_error_number(Some(P::ON_ERROR)),
         runtimes: P::RUNTIME.iter().map(runtime).collect(),
     }
 }
@@ -591,6 +595,10 @@ impl From<Site> for RawSite {
             Site::Instruction(index, position) => {
                 (6, index, u32::from(position == Position::After))
             }
+            Site::OnRaise => (7, 0, 0),
+            Site::OnExit => (8, 0, 0),
+            Site::OnYield => (9, 0, 0),
+            Site::OnResume => (10, 0, 0),
         };
         RawSite { kind, number, flag }
     }
@@ -617,8 +625,32 @@ impl RawSite {
             4 => Site::ModuleEnter(when),
             5 => Site::ModuleExit(when),
             6 => Site::Instruction(self.number, position),
+            7 => Site::OnRaise,
+            8 => Site::OnExit,
+            9 => Site::OnYield,
+            10 => Site::OnResume,
             _ => return None,
         })
+    }
+}
+
+/// The number under which a rule for errors crosses the boundary; 0 where nothing is said.
+pub fn on_error_number(on_error: Option<OnError>) -> u32 {
+    match on_error {
+        None => 0,
+        Some(OnError::Raise) => 1,
+        Some(OnError::Ignore) => 2,
+        Some(OnError::Log) => 3,
+    }
+}
+
+/// The rule of a number; `None` for one that says nothing, or that this side does not know.
+pub fn on_error(number: u32) -> Option<OnError> {
+    match number {
+        1 => Some(OnError::Raise),
+        2 => Some(OnError::Ignore),
+        3 => Some(OnError::Log),
+        _ => None,
     }
 }
 
@@ -650,6 +682,7 @@ pub(crate) fn edit(edits: &mut RawEditsMut<'_>, site: Site, snippet: &Snippet<'_
         site.into(),
         snippet.code.into(),
         named(&snippet.values).as_rslice(),
+        on_error_number(snippet.on_error),
     ))
 }
 
@@ -715,6 +748,10 @@ mod tests {
             Site::Line(7),
             Site::ModuleExit(When::Always),
             Site::Instruction(3, Position::After),
+            Site::OnRaise,
+            Site::OnExit,
+            Site::OnYield,
+            Site::OnResume,
         ] {
             assert_eq!(RawSite::from(site).site(), Some(site));
         }

@@ -56,6 +56,19 @@ pub enum Position {
     After,
 }
 
+/// What becomes of an error that a snippet raises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnError {
+    /// It goes on into the program, as an error of the program's own would.
+    #[default]
+    Raise,
+    /// The snippet ends, the program goes on. What is no `Exception` (Ctrl-C, `SystemExit`) is let
+    /// through all the same.
+    Ignore,
+    /// As [`OnError::Ignore`], and the first error of each site is one line on stderr.
+    Log,
+}
+
 /// Where code is put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Site {
@@ -73,6 +86,16 @@ pub enum Site {
     ModuleExit(When),
     /// Beside the instruction of that index (of [`Instr::index`](crate::view::Instr)).
     Instruction(u32, Position),
+    /// When an exception leaves the function; it goes on unchanged. `{exception}` is what the caller
+    /// will see: of a generator the `RuntimeError` that an escaping `StopIteration` becomes.
+    OnRaise,
+    /// When the function is left, by return or by exception: once per call, as `finally` would.
+    OnExit,
+    /// Before a generator or coroutine suspends; `{yield_value}` may be read and rebound.
+    OnYield,
+    /// When a generator or coroutine goes on: `{yield_value}` is what was sent in (the value of the
+    /// `yield`), `{exception}` what was thrown in; the other one is None.
+    OnResume,
 }
 
 /// Python source with placeholders, and the values of those that the host does not know.
@@ -82,6 +105,10 @@ pub struct Snippet<'a> {
     pub code: &'a str,
     /// Name and value of each placeholder that the plugin itself fills.
     pub values: Vec<(&'a str, Value)>,
+    /// What becomes of its errors; the plugin's own rule ([`Plugin::ON_ERROR`]) where nothing is said.
+    ///
+    /// [`Plugin::ON_ERROR`]: crate::Plugin::ON_ERROR
+    pub on_error: Option<OnError>,
 }
 
 impl<'a> Snippet<'a> {
@@ -90,7 +117,15 @@ impl<'a> Snippet<'a> {
         Snippet {
             code,
             values: Vec::new(),
+            on_error: None,
         }
+    }
+
+    /// Says what becomes of errors that the snippet raises.
+    #[must_use]
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.on_error = Some(on_error);
+        self
     }
 
     /// Gives the placeholder `{name}` a constant value.
@@ -153,6 +188,40 @@ impl Edits<'_> {
     /// As [`Edits::at`].
     pub fn after<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
         self.at(Site::After, snippet)
+    }
+
+    /// Code that runs when an exception leaves the function; it may read `{exception}`.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn on_raise<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::OnRaise, snippet)
+    }
+
+    /// Code that runs when the function is left, whatever the way: once per call.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn on_exit<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::OnExit, snippet)
+    }
+
+    /// Code that runs before a generator or coroutine suspends; may read and rebind `{yield_value}`.
+    /// In what never suspends it goes nowhere.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn on_yield<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::OnYield, snippet)
+    }
+
+    /// Code that runs when a generator or coroutine goes on: by a value, `{yield_value}`, or by an
+    /// exception, `{exception}`. In what never suspends it goes nowhere.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn on_resume<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::OnResume, snippet)
     }
 
     /// Code that runs each time a line is reached.

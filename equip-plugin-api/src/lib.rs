@@ -52,10 +52,23 @@
 //! **Snippets** are Python source of the target's version with placeholders as in `str.format`
 //! (literal braces doubled): `{method_name}` `{qualname}` `{class_name}` `{module_name}`
 //! `{file_name}` `{file_path}` `{lineno}` `{end_lineno}` `{site_lineno}` are constants; `{arg0}` …
-//! `{arg14}`, `{arguments}` and, at [`Site::After`], `{return_value}` are live expressions; values
-//! that come with the snippet are constants. Names that a snippet assigns are private to the
-//! plugin in that function; all others are the function's, global or builtin. `nonlocal x` or
-//! `global x` writes the program's variable.
+//! `{arg14}`, `{arguments}` and, at the sites that have them ([`Site`]), `{return_value}`,
+//! `{exception}` and `{yield_value}` are live expressions; values that come with the snippet are
+//! constants. Names that a snippet assigns are private to the plugin in that function; all others
+//! are the function's, global or builtin. `nonlocal x` or `global x` writes the program's variable.
+//!
+//! **State of a call.** A private name lives from one site of a call to the next: what
+//! [`Edits::before`] assigns, [`Edits::on_exit`] reads. Each call has its own, in recursion, threads
+//! and generators. Where `before` may leave it unbound, reading it raises `UnboundLocalError`; in
+//! class and module bodies, and where an error of `before` is not raised, it is None then.
+//!
+//! **Several plugins** at one function nest as decorators do: in pipeline order going in
+//! (`before`, `on_resume`), in reverse order coming out (`after`, `on_raise`, `on_exit`, `on_yield`).
+//! A `before` that raises is not followed by its own plugin's `on_raise` and `on_exit`; within one
+//! plugin `after` comes before `on_exit`, and so does `on_raise`.
+//!
+//! **Errors of snippets** go into the program, unless the snippet ([`edit::Snippet::on_error`]), its
+//! plugin ([`Plugin::ON_ERROR`]) or the user says otherwise.
 //!
 //! **Python modules** that a plugin needs at run time are shipped inside it ([`Plugin::RUNTIME`])
 //! and imported with [`Edits::import`]; nothing must be installed or set where the program runs.
@@ -85,7 +98,7 @@ pub use visitor::Plugin;
 
 /// Everything that a plugin needs.
 pub mod prelude {
-    pub use crate::edit::{Edits, Level, Position, Site, Snippet, Value, When};
+    pub use crate::edit::{Edits, Level, OnError, Position, Site, Snippet, Value, When};
     pub use crate::error::{Error, Options, Result};
     pub use crate::opcode::Opcode;
     pub use crate::view::{

@@ -1,6 +1,6 @@
 //! What an author implements.
 
-use crate::edit::Edits;
+use crate::edit::{Edits, OnError};
 use crate::error::{Options, Result};
 use crate::opcode::Opcode;
 use crate::view::{Class, Code, Instr, Method, Module};
@@ -26,6 +26,10 @@ impl Runtime {
 pub trait Plugin: Sized + Clone + Send + Sync + 'static {
     /// Python modules that it brings along.
     const RUNTIME: &'static [Runtime] = &[];
+
+    /// What becomes of errors of its snippets that do not say so themselves. Who uses the plugin can
+    /// say otherwise: `--set NAME.on_error=ignore`.
+    const ON_ERROR: OnError = OnError::Raise;
 
     /// Makes the plugin from the user's options.
     ///

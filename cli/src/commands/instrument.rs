@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use equip_core::OnError;
 use equip_core::compile::Snippets;
 use equip_core::plugin::{Loader, Plugin};
 use equip_core::python::Helpers;
@@ -17,6 +18,8 @@ use crate::progress;
 
 /// Exit status of a plugin or option error.
 const EDIT: u8 = 3;
+/// The option that every plugin has.
+const ON_ERROR: &str = "on_error";
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     if arguments.plugin.is_empty() {
@@ -82,15 +85,35 @@ fn load(arguments: &Arguments) -> anyhow::Result<Vec<Plugin>> {
     let mut options = settings(&arguments.set, &names)?;
     let mut plugins = Vec::new();
     for library in &libraries {
-        let table = options.remove(library.name.as_str()).unwrap_or_default();
+        let mut table = options.remove(library.name.as_str()).unwrap_or_default();
+        // This one is the host's, whatever the plugin.
+        let on_error = table
+            .remove(ON_ERROR)
+            .map(|value| on_error(&library.name, &value));
         let json = serde_json::to_string(&table)?;
-        plugins.push(
-            library
-                .configure(&json)
-                .map_err(|error| failed(error.to_string()))?,
-        );
+        let mut plugin = library
+            .configure(&json)
+            .map_err(|error| failed(error.to_string()))?;
+        if let Some(on_error) = on_error {
+            plugin.on_error = on_error?;
+        }
+        plugins.push(plugin);
     }
     Ok(plugins)
+}
+
+/// What becomes of errors of a plugin's snippets.
+fn on_error(plugin: &str, value: &toml::Value) -> anyhow::Result<OnError> {
+    match value.as_str() {
+        Some("raise") => Ok(OnError::Raise),
+        Some("ignore") => Ok(OnError::Ignore),
+        Some("log") => Ok(OnError::Log),
+        _ => {
+            let message =
+                format!("--set {plugin}.{ON_ERROR}: {value} is none of raise, ignore and log");
+            Err(crate::Status(EDIT, message).into())
+        }
+    }
 }
 
 /// `plugin.key=value` for each plugin.

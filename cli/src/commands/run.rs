@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use equip_core::compile::Snippets;
 use equip_core::declaration::{DeclId, declarations};
-use equip_core::edits::{Author, Edits, Templates};
+use equip_core::edits::{Author, Edits, Requested, Templates};
 use equip_core::pipeline::{Pipeline, Subject};
 use equip_core::program;
 use equip_core::provenance::Provenance;
@@ -104,18 +104,17 @@ fn run_script(script: &OsStr, rest: &[OsString], arguments: &Arguments) -> anyho
         ),
     ];
     let (templates, mut edits) = (Templates::default(), Edits::default());
-    edits.add(
-        &templates,
-        0,
-        DeclId(0),
-        Site::ModuleEnter(When::Always),
-        AS_SCRIPT,
-        values,
-    )?;
     let authors = [Author {
         name: "run".to_owned(),
         ..Author::default()
     }];
+    let requested = Requested {
+        text: AS_SCRIPT,
+        values,
+        on_error: None,
+    };
+    let site = Site::ModuleEnter(When::Always);
+    edits.add(&templates, (0, &authors[0]), DeclId(0), site, requested)?;
     let snippets = Snippets::new(helpers.clone(), Snippets::default_cache());
     let pipeline = Pipeline {
         authors: &authors,

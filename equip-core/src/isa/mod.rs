@@ -228,6 +228,15 @@ pub enum YieldArg {
     Delegates,
 }
 
+/// Who turns a `StopIteration` that leaves a generator into a `RuntimeError`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopIterations {
+    /// Who called the generator, when its frame is gone.
+    ConvertedByCaller,
+    /// A handler around its whole body.
+    ConvertedByFrame,
+}
+
 /// One CPython's instruction set and formats.
 #[derive(Debug)]
 pub struct Isa {
@@ -263,6 +272,12 @@ pub struct Isa {
     pub resume: ResumeBits,
     /// Operand of `YIELD_VALUE`.
     pub yield_arg: YieldArg,
+    /// Who converts `StopIteration`.
+    pub stop_iterations: StopIterations,
+    /// Whether `throw` reads the operand of the `SEND` before a `YIELD_VALUE`.
+    pub throw_reads_send: bool,
+    /// Whether a handler may have the line that raised without being a line event of its own.
+    pub handler_lines: bool,
     /// Whether `LOAD_FAST` itself raises on an unbound local; else that is `LOAD_FAST_CHECK`'s work.
     pub load_fast_checks: bool,
     /// Whether `POP_TOP` may find a NULL.

@@ -43,6 +43,9 @@ const BASE_311: Isa = Isa {
         depth1: 0,
     },
     yield_arg: YieldArg::None,
+    stop_iterations: StopIterations::ConvertedByCaller,
+    throw_reads_send: true,
+    handler_lines: true,
     load_fast_checks: true,
     pops_null: false,
     exact_bool_jumps: false,
@@ -66,6 +69,9 @@ const BASE_312: Isa = Isa {
     loop_exit: LoopExit::SkipsEndFor,
     class_deref: ClassDeref::FromDict,
     yield_arg: YieldArg::HandlerDepth,
+    stop_iterations: StopIterations::ConvertedByFrame,
+    throw_reads_send: false,
+    handler_lines: false,
     load_fast_checks: false,
     compare_shift: 4,
     ..BASE_311
@@ -79,6 +85,7 @@ const BASE_313: Isa = Isa {
     jump_search: JumpSearch::TargetIndex,
     loop_exit: LoopExit::KeepsIterator,
     yield_arg: YieldArg::Delegates,
+    handler_lines: true,
     resume: ResumeBits {
         reason: 3,
         depth1: 4,

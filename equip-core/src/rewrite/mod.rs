@@ -4,13 +4,15 @@
 //! one place, they nest as decorators do: pipeline order going in, reverse order coming out.
 
 mod borrowed;
+mod enclose;
 mod private;
 mod sites;
 mod splice;
+mod state;
 
 use std::sync::Arc;
 
-use equip_plugin_api::edit::{Position, Site, Value};
+use equip_plugin_api::edit::{OnError, Position, Site, Value};
 use rustc_hash::FxHashMap;
 
 use crate::body::{self, Arg, Body, HandlerId, Instr, Label, Location};
@@ -21,7 +23,8 @@ use crate::marshal::Objects;
 use crate::snippet::{Meaning, Template};
 use sites::Point;
 pub use splice::Interner;
-use splice::Splicer;
+use splice::{SiteState, Splicer, Subject};
+use state::State;
 
 /// Where code goes: a site of a plugin, or the top of a module, where imports go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,9 @@ pub enum Place {
     Top,
     /// A site.
     At(Site),
+    /// The start of each handler that `on_raise` makes in a generator: equip's own code, which turns the
+    /// exception into what the caller sees, where CPython's compiler leaves that to the caller.
+    Escape,
 }
 
 /// What kind of code object is edited.
@@ -59,6 +65,8 @@ pub struct Host<'h> {
 pub struct Probe<'p> {
     /// Starts the private names of its plugin.
     pub plugin: &'p str,
+    /// Which plugin, in pipeline order: the first is the outermost.
+    pub layer: u32,
     /// Where it goes.
     pub place: Place,
     /// The snippet.
@@ -69,6 +77,8 @@ pub struct Probe<'p> {
     pub hidden: &'p FxHashMap<String, String>,
     /// Whether names that it assigns become such globals, instead of private ones.
     pub binds: bool,
+    /// What becomes of its errors.
+    pub on_error: OnError,
 }
 
 /// What a snippet is compiled for.
@@ -81,6 +91,8 @@ pub struct Shape<'s> {
     pub captures: &'s [String],
     /// Whether it runs only in `__main__`.
     pub main_only: bool,
+    /// What becomes of its errors.
+    pub on_error: OnError,
     /// Values of its constants, for those that must be text.
     pub value: &'s dyn Fn(&str) -> Value,
 }
@@ -128,12 +140,24 @@ impl Refusal {
     }
 }
 
+/// When a probe runs, of those that stand before one instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// By falling in only, and before what is kept from site to site has its place.
+    Top,
+    /// By falling in only.
+    Falling,
+    /// On arrivals at a line.
+    Arriving,
+    /// Always.
+    Always,
+}
+
 /// One probe at one point.
 struct Placed {
     point: Point,
-    /// 0: only by falling in; 1: arrivals at a line; 2: always.
-    phase: u8,
-    order: i32,
+    phase: Phase,
+    order: i64,
     probe: usize,
 }
 
@@ -152,13 +176,12 @@ pub fn rewrite<'a>(
     let mut placed = Vec::with_capacity(probes.len());
     for (index, probe) in probes.iter().enumerate() {
         check_meanings(probe, host).map_err(|refusal| (index, refusal))?;
-        let (points, phase, order) = points(&body, objects, host, probe, index as i32)
+        let (points, phase, order) = points(&body, objects, host, probe, index as i64)
             .map_err(|refusal| (index, refusal))?;
         placed.extend(points.into_iter().map(|point| {
-            let phase = if phase == 1 && !point.by_jump {
-                0
-            } else {
-                phase
+            let phase = match phase {
+                Phase::Arriving if !point.by_jump => Phase::Falling,
+                phase => phase,
             };
             Placed {
                 point,
@@ -169,6 +192,12 @@ pub fn rewrite<'a>(
         }));
     }
     placed.sort_by_key(|placed| (placed.point.at, placed.phase, placed.order));
+    let state = kept(&body, host, probes, compiler)?;
+    let guards = enclose::guards(probes);
+    let guarded = !guards.is_empty();
+    let thrown = probes
+        .iter()
+        .any(|probe| probe.place == Place::At(Site::OnResume));
     // Where a body starts the stack is empty, but for generator expressions with two-slot iterators.
     let at_start = |probe: &Probe<'_>| {
         matches!(
@@ -176,7 +205,8 @@ pub fn rewrite<'a>(
             Place::Top | Place::At(Site::Before | Site::ModuleEnter(_))
         )
     };
-    let needs_depths = body.isa.iterator_slots > 1 || !probes.iter().all(at_start);
+    let is_deep = state.depth > 0 || guarded || thrown;
+    let needs_depths = is_deep || body.isa.iterator_slots > 1 || !probes.iter().all(at_start);
     let depths = match needs_depths {
         true => Some(
             body::depths(&body)
@@ -193,13 +223,37 @@ pub fn rewrite<'a>(
         borrowed::own(&mut body, depths, places);
     }
 
+    // What is kept from site to site is below all that the program has on the stack.
+    let start = match is_deep {
+        true => body_start(&body, objects, host).map_err(|refusal| (0, refusal))?,
+        false => 0,
+    };
+    // Without a line: where the first line begins, the stack must be as it is in all others, or a
+    // debugger could not jump. On the line of the `RESUME` that is no matter, and there another line
+    // between would be an event.
+    let first = location_from(&body.instrs, start);
+    let room = match start.checked_sub(1).map(|at| body.instrs[at].location) {
+        Some(resume) if resume.line == first.line => first,
+        _ => Location::NONE,
+    };
+    let kept = state.depth;
+    for handler in &mut body.handlers {
+        handler.depth += kept;
+    }
+    let body_isa = body.isa;
+    let wrapper = enclose::Wrapper::of(&body);
     let old = std::mem::take(&mut body.instrs);
     let old_labels = body.labels.clone();
     let mut moved = vec![0u32; old.len() + 1];
     let mut emitted: Vec<u32> = vec![0; old.len()];
     let mut splicer = Splicer::new(&mut body, objects, interner, host, compiler, &old);
+    splicer.state = state;
     splicer.out.reserve(old.len() + placed.len() * 12);
+    splicer.at_level(enclose::PROLOGUE);
     let mut next = 0;
+    // Where `throw` ends a delegation, for the code there that is still to be put out.
+    let mut ends: Option<(Label, Label)> = None;
+    let mut ended: Vec<(usize, usize)> = Vec::new();
     for (at, instr) in old.iter().enumerate() {
         let first = next;
         while placed
@@ -209,40 +263,96 @@ pub fn rewrite<'a>(
             next += 1;
         }
         let here = &placed[first..next];
-        if here.is_empty() || depth_at(at) < 0 {
+        let returns = matches!(instr.opcode, Opcode::RETURN_VALUE | Opcode::RETURN_CONST);
+        let level = match is_deep {
+            true => enclose::level_of_program(instr, at, start),
+            false => enclose::PROLOGUE,
+        };
+        let delegates = body_isa.throw_reads_send && is_deep && sites::suspended(&old, at) < at;
+        let plain = here.is_empty() && !delegates && (kept == 0 || at != start && !returns);
+        if plain || depth_at(at) < 0 {
             moved[at] = splicer.out.len() as u32;
             emitted[at] = moved[at];
-            splicer.out.push(*instr);
+            splicer.at_level(level);
+            let handler = instr.handler.filter(|_| kept == 0 || at >= start);
+            splicer.out.push(Instr { handler, ..*instr });
             continue;
         }
-        let depth = depth_at(at) as u32;
-        let falling = here.partition_point(|placed| placed.phase == 0);
-        for placed in &here[..falling] {
+        let tops = here.partition_point(|placed| placed.phase == Phase::Top);
+        let falling = here.partition_point(|placed| placed.phase <= Phase::Falling);
+        let arrivals = here.partition_point(|placed| placed.phase <= Phase::Arriving);
+        if let Some((short, long)) =
+            ends.take_if(|_| at > 1 && old[at - 1].opcode == Opcode::RESUME)
+        {
+            let over = splicer.new_label();
+            let around = SiteState {
+                location: old[at - 2].location.without_columns(),
+                line: old[at - 2].location.line,
+                handler: old[sites::suspended(&old, at - 2)].handler,
+                depth: (depth_at(at - 2) - 1) as u32 + kept,
+                at,
+                starts: false,
+                subject: Some(Subject::Yield),
+            };
+            splicer.at_level(level);
+            ended.push((at - 2, splicer.out.len()));
+            splicer.push(Opcode::JUMP_FORWARD, Arg::Jump(over), &around);
+            splicer.body.labels[short.0 as usize] = splicer.out.len() as u32;
+            for placed in &here[..falling] {
+                let probe = &probes[placed.probe];
+                if probe.place == Place::At(Site::OnResume) {
+                    splicer
+                        .probe(probe, &around)
+                        .map_err(|refusal| (placed.probe, refusal))?;
+                }
+            }
+            splicer.push(Opcode::JUMP_FORWARD, Arg::Jump(long), &around);
+            splicer.body.labels[over.0 as usize] = splicer.out.len() as u32;
+        }
+        for (index, placed) in here[..falling].iter().enumerate() {
+            if index == tops && at == start {
+                splicer.make_room(kept, depth_at(at) as u32, room);
+            }
+            let probe = &probes[placed.probe];
+            let depth = match probe.place {
+                Place::Top => depth_at(at) as u32,
+                _ => depth_at(at) as u32 + kept,
+            };
             // A line begins inside the `try` that it is in; what stands behind an instruction is where
             // that is.
-            let place = match probes[placed.probe].place {
+            let place = match probe.place {
                 Place::At(Site::EachLine | Site::Line(_)) => Some(at),
+                Place::At(Site::OnResume) => Some(sites::resumed(&old, at)),
                 _ => at.checked_sub(1),
             };
-            let site = splice::SiteState {
+            let site = SiteState {
                 location: location_from(&old, at),
+                line: location_from(&old, at).line,
                 handler: place.and_then(|at| splicer.reachable(old[at].handler, depth)),
                 depth,
                 at,
                 starts: true,
+                subject: (probe.place == Place::At(Site::OnResume)).then_some(Subject::Yield),
             };
+            splicer.at_level(enclose::level(probe));
             splicer
-                .probe(&probes[placed.probe], &site)
+                .probe(probe, &site)
                 .map_err(|refusal| (placed.probe, refusal))?;
         }
-        let site = splice::SiteState {
+        if tops == falling && at == start {
+            splicer.make_room(kept, depth_at(at) as u32, room);
+        }
+        let depth = depth_at(at) as u32 + kept;
+        let site = SiteState {
             location: location_from(&old, at),
+            line: location_from(&old, at).line,
             handler: splicer.reachable(instr.handler, depth),
             depth,
             at,
             starts: false,
+            subject: None,
         };
-        let arrivals = here[falling..].partition_point(|placed| placed.phase == 1) + falling;
+        splicer.at_level(level);
         let mut behind = None;
         if let Some(line) = here[falling..arrivals].first() {
             let falls_in = at > 0 && {
@@ -258,8 +368,10 @@ pub fn rewrite<'a>(
         }
         moved[at] = splicer.out.len() as u32;
         for placed in &here[falling..arrivals] {
+            let probe = &probes[placed.probe];
+            splicer.at_level(enclose::level(probe));
             splicer
-                .probe(&probes[placed.probe], &site)
+                .probe(probe, &site)
                 .map_err(|refusal| (placed.probe, refusal))?;
         }
         if let Some(label) = behind {
@@ -268,8 +380,9 @@ pub fn rewrite<'a>(
                 splicer.out[emitted[*from as usize] as usize].arg = Arg::Jump(label);
             }
         }
+        splicer.at_level(level);
         let mut last = *instr;
-        if arrivals < here.len() && instr.opcode == Opcode::RETURN_CONST {
+        if instr.opcode == Opcode::RETURN_CONST && (arrivals < here.len() || kept > 0) {
             splicer.out.push(Instr {
                 opcode: Opcode::LOAD_CONST,
                 ..*instr
@@ -280,34 +393,112 @@ pub fn rewrite<'a>(
                 ..*instr
             };
         }
-        let site = splice::SiteState {
-            depth: depth.max(u32::from(last.arg != instr.arg)),
-            ..site
-        };
+        let depth = depth + u32::from(last.arg != instr.arg);
         for placed in &here[arrivals..] {
+            let probe = &probes[placed.probe];
+            let (subject, handler) = match probe.place {
+                Place::At(Site::After) if host.scope == Scope::Function => {
+                    (Some(Subject::Return), instr.handler)
+                }
+                Place::At(Site::OnYield) => {
+                    let handler = old[sites::suspended(&old, at)].handler;
+                    (Some(Subject::Yield), handler)
+                }
+                _ => (None, instr.handler),
+            };
+            let site = SiteState {
+                depth,
+                subject,
+                handler: splicer.reachable(handler, depth),
+                ..site
+            };
+            splicer.at_level(enclose::level(probe));
             splicer
-                .probe(&probes[placed.probe], &site)
+                .probe(probe, &site)
                 .map_err(|refusal| (placed.probe, refusal))?;
+        }
+        if returns && kept > 0 {
+            // No handler: the stack is not as deep as it says any more.
+            splicer.at_level(enclose::PROLOGUE);
+            splicer.leave_room(kept, site.location);
+            last.handler = None;
+        }
+        splicer.at_level(level);
+        if delegates {
+            let resumes = placed[next..]
+                .iter()
+                .take_while(|placed| placed.point.at as usize <= at + 2)
+                .any(|placed| placed.point.at as usize == at + 2);
+            let send = emitted[at - 1] as usize;
+            ends = splicer.announce_end(send, !here.is_empty(), resumes, instr);
         }
         emitted[at] = splicer.out.len() as u32;
         splicer.out.push(last);
     }
     moved[old.len()] = splicer.out.len() as u32;
-    let (mut out, cold) = (
-        std::mem::take(&mut splicer.out),
-        std::mem::take(&mut splicer.cold),
-    );
-    for label in &mut body.labels[old_labels.len()..] {
-        if *label & splice::COLD != 0 {
-            *label = out.len() as u32 + (*label & !splice::COLD);
+    for (label, at) in old_labels.iter().enumerate() {
+        splicer.body.labels[label] = moved[*at as usize];
+    }
+    splicer.flush(old_labels.len());
+    if is_deep {
+        let plan = enclose::Plan {
+            probes,
+            wrapper,
+            line: host_line(&old, start),
+            emitted: &emitted,
+            ended: &ended,
+            depth_at: &depth_at,
+        };
+        if thrown {
+            plan.catch_thrown(&mut splicer)?;
+        }
+        for guard in guards {
+            plan.enclose(&mut splicer, guard)?;
+        }
+        if thrown || guarded {
+            enclose::mark_suspensions(&mut splicer, &plan);
         }
     }
-    out.extend(cold);
-    for (label, at) in old_labels.iter().enumerate() {
-        body.labels[label] = moved[*at as usize];
+    body.instrs = std::mem::take(&mut splicer.out);
+    if is_deep {
+        let depths = body::depths(&body).map_err(|error| (0, Refusal::Body(error)))?;
+        body.stacksize = body.stacksize.max(depths.max);
     }
-    body.instrs = out;
     Ok(body)
+}
+
+/// Which private names are kept from site to site.
+fn kept(
+    body: &Body,
+    host: &Host<'_>,
+    probes: &[Probe<'_>],
+    compiler: &dyn Compile,
+) -> Result<State, (usize, Refusal)> {
+    let line = body.first_line;
+    let mut fragments = Vec::with_capacity(probes.len());
+    for (index, probe) in probes.iter().enumerate() {
+        let fragment = splice::fragment_of(probe, host, line, compiler);
+        fragments.push(fragment.map_err(|refusal| (index, refusal))?);
+    }
+    Ok(State::of(probes, &fragments, host.scope))
+}
+
+/// The instruction before which `before` stands.
+fn body_start(body: &Body, objects: &Objects<'_>, host: &Host<'_>) -> Result<usize, Refusal> {
+    let point = match host.scope {
+        Scope::Module => sites::module_top(body, objects),
+        _ => sites::start(body, objects),
+    };
+    point.map(|point| point.at as usize).ok_or_else(no_start)
+}
+
+fn no_start() -> Refusal {
+    Refusal::Site("the code object has no RESUME where a body starts".to_owned())
+}
+
+/// The line that a snippet is told of where nobody can know it.
+fn host_line(instrs: &[Instr], start: usize) -> i32 {
+    location_from(instrs, start.min(instrs.len().saturating_sub(1))).line
 }
 
 /// Whether each placeholder means something here.
@@ -318,44 +509,65 @@ fn check_meanings(probe: &Probe<'_>, host: &Host<'_>) -> Result<(), Refusal> {
     {
         return Err(Refusal::at(offset, "only functions have arguments"));
     }
-    if let Some(offset) = template.uses(|m| matches!(m, Meaning::ReturnValue)) {
-        if probe.place != Place::At(Site::After) {
-            return Err(Refusal::at(
-                offset,
-                "{return_value} is known at the site `after` only",
-            ));
+    let only = |meaning: Meaning, sites: &[Site], message: &str| {
+        let known = sites.iter().any(|site| probe.place == Place::At(*site));
+        match template.uses(|m| *m == meaning) {
+            Some(offset) if !known => Err(Refusal::at(offset, message)),
+            _ => Ok(()),
         }
-        if host.scope != Scope::Function {
-            return Err(Refusal::at(
-                offset,
-                "class and module bodies have no return value",
-            ));
-        }
+    };
+    only(
+        Meaning::Exception,
+        &[Site::OnRaise, Site::OnResume],
+        "{exception} is known at the sites `on_raise` and `on_resume` only",
+    )?;
+    only(
+        Meaning::YieldValue,
+        &[Site::OnYield, Site::OnResume],
+        "{yield_value} is known at the sites `on_yield` and `on_resume` only",
+    )?;
+    only(
+        Meaning::ReturnValue,
+        &[Site::After],
+        "{return_value} is known at the site `after` only",
+    )?;
+    match template.uses(|m| matches!(m, Meaning::ReturnValue)) {
+        Some(offset) if host.scope != Scope::Function => Err(Refusal::at(
+            offset,
+            "class and module bodies have no return value",
+        )),
+        _ => Ok(()),
     }
-    Ok(())
 }
+
+/// How many edits there are room for in a layer, where the order at a return is computed.
+const LAYER: i64 = 1 << 32;
 
 fn points(
     body: &Body,
     objects: &Objects<'_>,
     host: &Host<'_>,
     probe: &Probe<'_>,
-    index: i32,
-) -> Result<(Vec<Point>, u8, i32), Refusal> {
-    let no_start = || Refusal::Site("the code object has no RESUME where a body starts".to_owned());
+    index: i64,
+) -> Result<(Vec<Point>, Phase, i64), Refusal> {
     let module_only = |points| match host.scope {
         Scope::Module => Ok(points),
         _ => Err(Refusal::Site("this site is a module's".to_owned())),
     };
+    // On the way out the last plugin comes first; within one, `after` comes before `on_exit`.
+    let leaving = |is_exit: bool| {
+        let class = 2 * i64::from(probe.layer) + i64::from(!is_exit);
+        -(class * LAYER + index)
+    };
     Ok(match probe.place {
         Place::Top => (
             module_only(vec![sites::module_top(body, objects).ok_or_else(no_start)?])?,
-            0,
-            index - (1 << 20),
+            Phase::Top,
+            index,
         ),
         Place::At(Site::ModuleEnter(_)) => (
             module_only(vec![sites::module_top(body, objects).ok_or_else(no_start)?])?,
-            0,
+            Phase::Falling,
             index,
         ),
         Place::At(Site::Before) => {
@@ -363,17 +575,25 @@ fn points(
                 Scope::Module => sites::module_top(body, objects),
                 _ => sites::start(body, objects),
             };
-            (vec![point.ok_or_else(no_start)?], 0, index)
+            (vec![point.ok_or_else(no_start)?], Phase::Falling, index)
         }
-        Place::At(Site::ModuleExit(_)) => (module_only(sites::returns(body))?, 2, -index),
-        Place::At(Site::After) => (sites::returns(body), 2, -index),
-        Place::At(Site::EachLine) => (sites::lines(body, None), 1, index),
+        Place::At(Site::ModuleExit(_)) => (
+            module_only(sites::returns(body))?,
+            Phase::Always,
+            leaving(false),
+        ),
+        Place::At(Site::After) => (sites::returns(body), Phase::Always, leaving(false)),
+        Place::At(Site::OnExit) => (sites::returns(body), Phase::Always, leaving(true)),
+        Place::At(Site::OnRaise) | Place::Escape => (Vec::new(), Phase::Always, 0),
+        Place::At(Site::OnYield) => (sites::suspensions(body), Phase::Always, -index),
+        Place::At(Site::OnResume) => (sites::resumptions(body), Phase::Falling, index),
+        Place::At(Site::EachLine) => (sites::lines(body, None), Phase::Arriving, index),
         Place::At(Site::Line(line)) => {
             let points = sites::lines(body, Some(line));
             if points.is_empty() {
                 return Err(Refusal::Site(no_such_line(body, line)));
             }
-            (points, 1, index)
+            (points, Phase::Arriving, index)
         }
         Place::At(Site::Instruction(at, position)) => {
             let after = position == Position::After;
@@ -382,7 +602,8 @@ fn points(
                 let side = if after { "after" } else { "before" };
                 Refusal::Site(format!("no code can stand {side} instruction {at}"))
             })?;
-            (vec![point], if after { 0 } else { 2 }, index)
+            let phase = if after { Phase::Falling } else { Phase::Always };
+            (vec![point], phase, index)
         }
     })
 }
@@ -425,5 +646,92 @@ impl Splicer<'_, '_, '_> {
     fn new_label(&mut self) -> Label {
         self.body.labels.push(0);
         Label(self.body.labels.len() as u32 - 1)
+    }
+
+    /// Puts the cold code behind all that there is. Labels from `first` on may lead into it.
+    fn flush(&mut self, first: usize) {
+        let end = self.out.len() as u32;
+        for label in &mut self.body.labels[first..] {
+            if *label & splice::COLD != 0 {
+                *label = end + (*label & !splice::COLD);
+            }
+        }
+        self.out.append(&mut self.cold);
+        let levels = self.cold_levels.drain(..);
+        self.levels
+            .extend(levels.map(|(at, level)| (end + at, level)));
+        self.at_no_level();
+    }
+
+    /// Makes room for what is kept from site to site, below the `depth` values that are on the stack.
+    fn make_room(&mut self, kept: u32, depth: u32, location: Location) {
+        if kept == 0 {
+            return;
+        }
+        self.at_level(enclose::PROLOGUE);
+        let none = self.none();
+        let mut push = |opcode, arg| {
+            self.out.push(Instr {
+                opcode,
+                arg,
+                location,
+                handler: None,
+            });
+        };
+        for _ in 0..kept {
+            push(Opcode::LOAD_CONST, Arg::Const(none));
+            for below in (2..=depth + 1).rev() {
+                push(Opcode::SWAP, Arg::Int(below));
+            }
+        }
+    }
+
+    /// Before the suspension of a delegation. In CPython 3.11 `throw` itself pops the delegate when that
+    /// ends, and finds out where to go on from the operand of the `SEND` right before the
+    /// `YIELD_VALUE`, one byte of it. Where a probe stands between, or `on_resume` has to see the end,
+    /// a `SEND` that is never run tells it; the place for `on_resume` is given back.
+    fn announce_end(
+        &mut self,
+        send: usize,
+        yields: bool,
+        resumes: bool,
+        instr: &Instr,
+    ) -> Option<(Label, Label)> {
+        let Arg::Jump(long) = self.out[send].arg else {
+            return None;
+        };
+        if !yields && !resumes {
+            return None;
+        }
+        let short = match resumes {
+            true => self.new_label(),
+            false => long,
+        };
+        let (opcode, location) = (Opcode::SEND, instr.location.without_columns());
+        let over = self.new_label();
+        for (opcode, target) in [(Opcode::JUMP_FORWARD, over), (opcode, short)] {
+            self.out.push(Instr {
+                opcode,
+                arg: Arg::Jump(target),
+                location,
+                handler: instr.handler,
+            });
+        }
+        self.body.labels[over.0 as usize] = self.out.len() as u32;
+        resumes.then_some((short, long))
+    }
+
+    /// Drops what is kept, from below the value that is returned.
+    fn leave_room(&mut self, kept: u32, location: Location) {
+        for _ in 0..kept {
+            for (opcode, arg) in [(Opcode::SWAP, Arg::Int(2)), (Opcode::POP_TOP, Arg::None)] {
+                self.out.push(Instr {
+                    opcode,
+                    arg,
+                    location,
+                    handler: None,
+                });
+            }
+        }
     }
 }

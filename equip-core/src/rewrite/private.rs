@@ -5,6 +5,7 @@
 //! slot all the same.
 
 use super::splice::{SiteState, Splicer};
+use super::state::Kept;
 use crate::body::{Arg, HandlerId, Instr, Label};
 use crate::code::kinds;
 use crate::isa::{Flow, Opcode};
@@ -20,15 +21,19 @@ pub(super) struct Private {
     pub name: String,
     /// Of the slot, should it need one.
     pub kind: u8,
+    /// Where it is kept from site to site, if it is.
+    pub kept: Option<Kept>,
 }
 
 /// Where a private name was put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Home {
-    /// On the stack.
+    /// On the stack, for as long as the snippet runs.
     Stack,
     /// In a slot of the frame.
     Slot(u32),
+    /// Where it was before the snippet, and is after it.
+    Kept,
 }
 
 /// What of the splicer's output one probe has made so far.
@@ -39,8 +44,9 @@ pub(super) struct Region {
     pub labels: usize,
     /// The first handler.
     pub handlers: usize,
-    /// Whether the first name is the value that the function returns, which is on the stack already.
-    pub returned: bool,
+    /// Whether the first name is the subject of the site (what is returned, raised or yielded), which
+    /// is on the stack already.
+    pub subject: bool,
 }
 
 /// Before an instruction: how deep the stack is, and which names are certainly bound, as bits.
@@ -59,17 +65,18 @@ impl Splicer<'_, '_, '_> {
         let homes: Vec<_> = places
             .iter()
             .enumerate()
-            .map(|(index, place)| match place {
-                Some(_) => Home::Stack,
-                None => Home::Slot(self.slot_of(index)),
+            .map(|(index, place)| match (place, self.privates[index].kept) {
+                (Some(_), _) => Home::Stack,
+                (None, Some(Kept::Stack(_))) => Home::Kept,
+                (None, _) => Home::Slot(self.slot_of(index)),
             })
             .collect();
         let old = self.out.split_off(region.base);
         let mut moved = Vec::with_capacity(old.len() + 1);
         let mut on_stack = early;
-        if early > u32::from(region.returned) {
+        if early > u32::from(region.subject) {
             let none = self.none();
-            for _ in u32::from(region.returned)..early {
+            for _ in u32::from(region.subject)..early {
                 self.push(Opcode::LOAD_CONST, Arg::Const(none), site);
             }
         }
@@ -79,7 +86,11 @@ impl Splicer<'_, '_, '_> {
                 self.out.push(*instr);
                 continue;
             };
-            let (place, depth) = match (places[index], homes[index], state) {
+            let kept = match self.privates[index].kept {
+                Some(Kept::Stack(above)) => Some(above),
+                _ => None,
+            };
+            let (place, depth) = match (places[index].or(kept), homes[index], state) {
                 (Some(place), _, Some((depth, _))) => (place, *depth as u32),
                 (None, Home::Slot(slot), _) => {
                     let arg = Arg::Local(slot);
@@ -97,12 +108,13 @@ impl Splicer<'_, '_, '_> {
                     continue;
                 }
             };
-            if place == on_stack {
+            if kept.is_none() && place == on_stack {
                 // The value is where it stays.
                 on_stack += 1;
                 continue;
             }
-            let below = depth + on_stack - place;
+            let from = if kept.is_some() { site.depth } else { 0 };
+            let below = from + depth + on_stack - place;
             let mut push = |opcode, arg| {
                 self.out.push(Instr {
                     opcode,
@@ -145,7 +157,7 @@ impl Splicer<'_, '_, '_> {
     fn states(&self, region: &Region, site: &SiteState) -> Vec<Option<State>> {
         let instrs = &self.out[region.base..];
         let mut states: Vec<Option<State>> = vec![None; instrs.len() + 1];
-        let mut todo = vec![(0, (0, u64::from(region.returned)))];
+        let mut todo = vec![(0, (0, u64::from(region.subject)))];
         let place = |label: Label| self.body.labels[label.0 as usize] as usize - region.base;
         while let Some((at, (depth, bound))) = todo.pop() {
             let bound = match states[at] {
@@ -186,7 +198,8 @@ impl Splicer<'_, '_, '_> {
     fn fit(&self, region: &Region, states: &[Option<State>]) -> u64 {
         let mut fit = 0u64;
         for (index, private) in self.privates.iter().enumerate().take(MAX_TRACKED) {
-            fit |= u64::from(private.kind & kinds::CELL == 0) << index;
+            let fits = private.kind & kinds::CELL == 0 && private.kept.is_none();
+            fit |= u64::from(fits) << index;
         }
         for (instr, state) in self.out[region.base..].iter().zip(states) {
             if let (Some(index @ 0..MAX_TRACKED), Some((_, bound))) = (private(instr), state) {
@@ -216,7 +229,7 @@ impl Splicer<'_, '_, '_> {
         for label in &self.body.labels[region.labels..] {
             is_target[*label as usize - region.base] = true;
         }
-        let mut seen = u64::from(region.returned);
+        let mut seen = u64::from(region.subject);
         let mut late = Vec::new();
         for (at, (instr, state)) in instrs.iter().zip(states).enumerate() {
             let guarded = instr

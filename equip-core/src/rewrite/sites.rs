@@ -1,6 +1,6 @@
 //! Where: from a site to positions in a body.
 
-use crate::body::{Arg, Body, Label};
+use crate::body::{Arg, Body, Instr, Label};
 use crate::code::flags;
 use crate::isa::{Flow, Opcode};
 use crate::marshal::Objects;
@@ -138,6 +138,59 @@ pub fn returns(body: &Body) -> Vec<Point> {
     all.filter(|(_, instr)| matches!(instr.opcode, Opcode::RETURN_VALUE | Opcode::RETURN_CONST))
         .map(|(at, _)| Point::every_way(at))
         .collect()
+}
+
+/// Before each suspension of a generator or coroutine, where the value is on the stack as the program
+/// made it: an asynchronous generator wraps it afterwards.
+pub fn suspensions(body: &Body) -> Vec<Point> {
+    let wraps = |at: usize| match (body.instrs[at].opcode, body.instrs[at].arg) {
+        (Opcode::ASYNC_GEN_WRAP, _) => true,
+        (Opcode::CALL_INTRINSIC_1, Arg::Int(number)) => {
+            body.isa.intrinsics_1.get(number as usize) == Some(&"INTRINSIC_ASYNC_GEN_WRAP")
+        }
+        _ => false,
+    };
+    yields(body)
+        .map(|at| match at > 0 && wraps(at - 1) {
+            true => Point::every_way(at - 1),
+            false => Point::every_way(at),
+        })
+        .collect()
+}
+
+/// Behind each suspension, and where a delegation ends that `throw` has ended.
+pub fn resumptions(body: &Body) -> Vec<Point> {
+    let all = body.instrs.iter().enumerate();
+    let ends = all.filter(|(_, instr)| instr.opcode == Opcode::CLEANUP_THROW);
+    let behind = yields(body)
+        .map(|at| at + 2)
+        .chain(ends.map(|(at, _)| at + 1));
+    behind
+        .filter(|at| *at < body.instrs.len())
+        .map(Point::falling)
+        .collect()
+}
+
+fn yields(body: &Body) -> impl Iterator<Item = usize> + '_ {
+    let all = body.instrs.iter().enumerate();
+    all.filter(|(_, instr)| instr.opcode == Opcode::YIELD_VALUE)
+        .map(|(at, _)| at)
+}
+
+/// The instruction whose handler is that of code around a suspension: a delegation's own handler
+/// covers the `YIELD_VALUE` alone.
+pub fn suspended(instrs: &[Instr], at: usize) -> usize {
+    let yields = instrs[at].opcode == Opcode::YIELD_VALUE;
+    let sends = yields && at > 0 && instrs[at - 1].opcode == Opcode::SEND;
+    if sends { at - 1 } else { at }
+}
+
+/// The instruction whose handler is that of code at a resumption.
+pub fn resumed(instrs: &[Instr], at: usize) -> usize {
+    match instrs[at - 1].opcode {
+        Opcode::CLEANUP_THROW => at - 1,
+        _ => suspended(instrs, at - 2),
+    }
 }
 
 /// Before or behind one instruction, if code may stand there.

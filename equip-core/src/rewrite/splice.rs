@@ -1,17 +1,22 @@
 //! What: a compiled snippet becomes instructions of its host. Names follow the rules of a nested
 //! function: assigned ones are private, all others are the host's, global or builtin.
 
+use std::sync::Arc;
+
 use equip_plugin_api::edit::{Site, Value, When};
 use rustc_hash::FxHashMap;
 
 use super::private::{Home, Private, Region, UNSETTLED};
+use super::state::{Kept, State};
 use super::{Compile, Host, Place, Probe, Refusal, Scope, Shape};
 use crate::body::{self, Arg, Body, Handler, HandlerId, Instr, Label, Location, Slot};
 use crate::code::kinds;
 use crate::fragment::{Fragment, reads_global};
 use crate::isa::{ClassDeref, Docstring, Flow, NullSlot, Opcode};
 use crate::marshal::{ObjectId, Objects};
-use crate::snippet::{self, Meaning, RESERVED, RETURN_VALUE};
+use crate::snippet::{
+    self, ERROR_SITE, EXCEPTION, EXCEPTION_CLASS, Meaning, RESERVED, RETURN_VALUE, YIELD_VALUE,
+};
 
 /// Objects that edits add to a file, each once.
 #[derive(Default)]
@@ -24,6 +29,8 @@ pub struct Interner {
 pub(super) struct SiteState {
     /// Line of the site, no columns.
     pub location: Location,
+    /// The line that the snippet is told of, known even where its instructions have none.
+    pub line: i32,
     /// Handler that the probe's exceptions go to.
     pub handler: Option<HandlerId>,
     /// Stack depth.
@@ -32,6 +39,46 @@ pub(super) struct SiteState {
     pub at: usize,
     /// Whether it is where the body starts.
     pub starts: bool,
+    /// What is on the top of the stack there, for the snippet to read.
+    pub subject: Option<Subject>,
+}
+
+/// What a site is about, which is on the stack there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// The value that is returned.
+    Return,
+    /// The value that is yielded, or was sent in.
+    Yield,
+    /// The exception.
+    Exception,
+}
+
+impl Subject {
+    const ALL: [Subject; 3] = [Subject::Return, Subject::Yield, Subject::Exception];
+
+    /// Its reserved name in compiled snippets.
+    fn name(self) -> &'static str {
+        match self {
+            Subject::Return => RETURN_VALUE,
+            Subject::Yield => YIELD_VALUE,
+            Subject::Exception => EXCEPTION,
+        }
+    }
+
+    fn named(name: &str) -> Option<Subject> {
+        let mut all = Subject::ALL.into_iter();
+        all.find(|subject| subject.name() == name)
+    }
+
+    fn is_used(self, template: &snippet::Template) -> bool {
+        let used = |meaning: &Meaning| match self {
+            Subject::Return => *meaning == Meaning::ReturnValue,
+            Subject::Yield => *meaning == Meaning::YieldValue,
+            Subject::Exception => *meaning == Meaning::Exception,
+        };
+        template.uses(used).is_some()
+    }
 }
 
 /// How the host keeps a variable.
@@ -68,6 +115,73 @@ pub(super) struct Splicer<'s, 'a, 'h> {
     handling: Vec<(Label, Label)>,
     /// Where the probe that is being spliced begins.
     base: usize,
+    /// Private names that live from site to site.
+    pub(super) state: State,
+    /// From which instruction on the output belongs to which level; see [`super::enclose`].
+    pub(super) levels: Vec<(u32, u32)>,
+    /// The same for the cold code.
+    pub(super) cold_levels: Vec<(u32, u32)>,
+    /// The level of what is spliced now, if it is marked.
+    level: Option<u32>,
+}
+
+/// The value of one of a probe's constants, at a site of that line.
+fn value_of(probe: &Probe<'_>, host: &Host<'_>, name: &str, line: i32) -> Value {
+    let mut own = probe.values.iter();
+    match own.find(|(own, _)| own == name) {
+        Some((_, value)) => value.clone(),
+        None if name == ERROR_SITE => Value::Str(error_site(probe, host.constant, line)),
+        None => (host.constant)(name, line),
+    }
+}
+
+/// What a probe is compiled for.
+fn shape_of<'s>(
+    probe: &'s Probe<'_>,
+    host: &Host<'_>,
+    value: &'s dyn Fn(&str) -> Value,
+) -> Shape<'s> {
+    let main_only = matches!(
+        probe.place,
+        Place::At(Site::ModuleEnter(When::Main) | Site::ModuleExit(When::Main))
+    );
+    Shape {
+        template: probe.template,
+        arity: host.parameters.len(),
+        captures: &[],
+        main_only,
+        on_error: probe.on_error,
+        value,
+    }
+}
+
+/// The snippet of a probe, compiled.
+pub(super) fn fragment_of(
+    probe: &Probe<'_>,
+    host: &Host<'_>,
+    line: i32,
+    compiler: &dyn Compile,
+) -> Result<Arc<Fragment>, Refusal> {
+    let value = |name: &str| value_of(probe, host, name, line);
+    compiler.fragment(&shape_of(probe, host, &value))
+}
+
+/// Where a snippet stands, for who reads of its error.
+fn error_site(probe: &Probe<'_>, constant: &dyn Fn(&str, i32) -> Value, line: i32) -> String {
+    let text = |name: &str| match constant(name, line) {
+        Value::Str(text) => text,
+        _ => String::new(),
+    };
+    let site = match probe.place {
+        Place::At(site) => crate::edits::site_name(site),
+        Place::Top => "import".to_owned(),
+        Place::Escape => "on_raise".to_owned(),
+    };
+    let (file, function) = (text("file_path"), text("qualname"));
+    format!(
+        "plugin {}: {site} of {function} ({file}:{line})",
+        probe.plugin
+    )
 }
 
 /// Added to the place of a label that is in the cold code.
@@ -112,6 +226,33 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             cold: Vec::new(),
             handling: Vec::new(),
             base: 0,
+            state: State::default(),
+            levels: Vec::new(),
+            cold_levels: Vec::new(),
+            level: None,
+        }
+    }
+
+    /// The program's own instructions, as they were.
+    pub(super) fn old(&self) -> &[Instr] {
+        self.old
+    }
+
+    /// One of them.
+    pub(super) fn original(&self, at: usize) -> Instr {
+        self.old[at]
+    }
+
+    /// What is put out from here on has no level yet.
+    pub(super) fn at_no_level(&mut self) {
+        self.level = None;
+    }
+
+    /// What is put out from here on is of that level.
+    pub(super) fn at_level(&mut self, level: u32) {
+        if self.level != Some(level) {
+            self.level = Some(level);
+            self.levels.push((self.out.len() as u32, level));
         }
     }
 
@@ -126,27 +267,9 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
 
     /// Splices one probe.
     pub(super) fn probe(&mut self, probe: &Probe<'_>, site: &SiteState) -> Result<(), Refusal> {
-        let constant = self.host.constant;
-        let own = probe.values;
-        let value = |name: &str| {
-            let found = own
-                .iter()
-                .find(|(own, _)| own == name)
-                .map(|(_, value)| value.clone());
-            found.unwrap_or_else(|| constant(name, site.location.line))
-        };
-        let main_only = matches!(
-            probe.place,
-            Place::At(Site::ModuleEnter(When::Main) | Site::ModuleExit(When::Main))
-        );
-        let arity = self.host.parameters.len();
-        let mut shape = Shape {
-            template: probe.template,
-            arity,
-            captures: &[],
-            main_only,
-            value: &value,
-        };
+        let host = self.host;
+        let value = |name: &str| value_of(probe, host, name, site.line);
+        let mut shape = shape_of(probe, host, &value);
         let mut fragment = self.compiler.fragment(&shape)?;
         let captures: Vec<String> = fragment
             .nested_reads
@@ -166,30 +289,29 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             slots: vec![None; fragment.locals.len()],
             captured: Vec::new(),
         };
-        let returned = probe
-            .template
-            .uses(|m| *m == Meaning::ReturnValue)
-            .is_some();
+        let subject = site
+            .subject
+            .filter(|subject| subject.is_used(probe.template) || probe.place == Place::Escape);
         let region = Region {
             base: self.out.len(),
             labels: self.body.labels.len(),
             handlers: self.body.handlers.len(),
-            returned,
+            subject: subject.is_some(),
         };
         self.privates.clear();
         self.handling.clear();
         self.base = region.base;
-        if returned {
-            self.private_slot(probe.plugin, RETURN_VALUE);
+        if let Some(subject) = subject {
+            self.private_slot(probe.plugin, subject.name());
         }
         // The snippet's own part of the stack begins above its private names.
-        let depth = site.depth - u32::from(returned);
+        let depth = site.depth - u32::from(region.subject);
         let inner = SiteState { depth, ..*site };
         self.prelude(&mut splice, &captures, &inner)?;
         self.fragment(&mut splice, &inner)?;
         let (homes, on_stack) = self.settle(&region, &inner);
         self.set_aside(&region);
-        for _ in u32::from(returned)..on_stack {
+        for _ in u32::from(region.subject)..on_stack {
             self.push(Opcode::POP_TOP, Arg::None, site);
         }
         self.postlude(&splice, &homes, site);
@@ -200,7 +322,10 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
 
     /// Whether a nested scope's name is a variable of the host's frame.
     fn is_captured(&self, name: &str, probe: &Probe<'_>, site: &SiteState) -> bool {
-        if name == RETURN_VALUE || snippet::arg_of(name).is_some() {
+        if Subject::named(name).is_some()
+            || snippet::arg_of(name).is_some()
+            || self.state.kept(probe.layer, name).is_some()
+        {
             return true;
         }
         !name.starts_with(RESERVED)
@@ -360,7 +485,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
     // ---- names, constants, slots that are added --------------------------------------------
 
     /// Index of a name.
-    fn name(&mut self, name: &str) -> u32 {
+    pub(super) fn name(&mut self, name: &str) -> u32 {
         let id = match self.interner.names.get(name) {
             Some(id) => *id,
             None => {
@@ -456,21 +581,27 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
 
     /// A private name, which will be on the stack if it can.
     fn private_slot(&mut self, plugin: &str, name: &str) -> u32 {
-        self.private(plugin, name, kinds::LOCAL)
+        self.private(plugin, name, kinds::LOCAL, None)
     }
 
     /// A private name whose slot holds a cell: CPython tells by the kind how to show it.
     fn private_cell(&mut self, plugin: &str, name: &str) -> u32 {
-        self.private(plugin, name, kinds::LOCAL | kinds::CELL)
+        self.private(plugin, name, kinds::LOCAL | kinds::CELL, None)
+    }
+
+    /// A private name of a snippet's own scope.
+    fn private_name(&mut self, probe: &Probe<'_>, name: &str) -> u32 {
+        let kept = self.state.kept(probe.layer, name);
+        self.private(probe.plugin, name, kinds::LOCAL, kept)
     }
 
     /// Names of slots cannot be written in any source.
-    fn private(&mut self, plugin: &str, name: &str, kind: u8) -> u32 {
+    fn private(&mut self, plugin: &str, name: &str, kind: u8, kept: Option<Kept>) -> u32 {
         let name = format!("_equip.{plugin}.{name}");
         let mut privates = self.privates.iter();
         let known = privates.position(|known| known.name == name && known.kind == kind);
         let index = known.unwrap_or_else(|| {
-            self.privates.push(Private { name, kind });
+            self.privates.push(Private { name, kind, kept });
             self.privates.len() - 1
         });
         UNSETTLED + index as u32
@@ -478,7 +609,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
 
     /// The slot of a private name that needs one.
     pub(super) fn slot_of(&mut self, private: usize) -> u32 {
-        let Private { name, kind } = &self.privates[private];
+        let Private { name, kind, .. } = &self.privates[private];
         let (mut name, kind) = (name.clone(), *kind);
         let known = self.slots.get(&name).copied();
         if let Some(slot) = known.filter(|slot| self.body.locals[*slot as usize].kind == kind) {
@@ -543,6 +674,14 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 splice.shown.insert(n, slot);
             }
         }
+        if assigned(YIELD_VALUE) && site.subject != Some(Subject::Yield) {
+            let (none, slot) = (
+                self.none(),
+                self.private_slot(splice.probe.plugin, YIELD_VALUE),
+            );
+            self.push(Opcode::LOAD_CONST, Arg::Const(none), site);
+            self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
+        }
         for name in captures {
             let index = fragment
                 .locals
@@ -551,14 +690,16 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 .expect("a parameter");
             match snippet::arg_of(name).and_then(|n| splice.shown.get(&n)) {
                 Some(slot) => self.push(Opcode::LOAD_FAST, Arg::Local(*slot), site),
-                None if name == RETURN_VALUE => {
-                    let slot = self.private_slot(splice.probe.plugin, RETURN_VALUE);
-                    self.push(Opcode::LOAD_FAST, Arg::Local(slot), site);
-                }
-                None => {
-                    let variable = self.variable(name, site);
-                    self.read(variable, name, site);
-                }
+                None => match Subject::named(name) {
+                    Some(subject) => self.read_subject(splice, subject, site),
+                    None if self.state.kept(splice.probe.layer, name).is_some() => {
+                        self.read_kept(splice, name, site);
+                    }
+                    None => {
+                        let variable = self.variable(name, site);
+                        self.read(variable, name, site);
+                    }
+                },
             }
             let (plugin, name) = (splice.probe.plugin, format!("captured {name}"));
             let slot = match fragment.body.locals[index].kind & kinds::CELL {
@@ -570,6 +711,42 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             splice.captured.push(slot);
         }
         Ok(())
+    }
+
+    /// What the site is about; None for what it is not about.
+    fn read_subject(&mut self, splice: &Splice<'_>, subject: Subject, site: &SiteState) {
+        if site.subject == Some(subject) {
+            let slot = self.private_slot(splice.probe.plugin, subject.name());
+            self.push(Opcode::LOAD_FAST, Arg::Local(slot), site);
+        } else {
+            let none = self.none();
+            self.push(Opcode::LOAD_CONST, Arg::Const(none), site);
+        }
+    }
+
+    /// A private name that another site may have assigned.
+    fn read_kept(&mut self, splice: &Splice<'_>, name: &str, site: &SiteState) {
+        let slot = self.private_name(splice.probe, name);
+        let opcode = match self.body.isa.load_fast_checks {
+            true => Opcode::LOAD_FAST,
+            false => Opcode::LOAD_FAST_CHECK,
+        };
+        self.push(opcode, Arg::Local(slot), site);
+    }
+
+    /// The class `Exception`, by no name that a program could give another meaning.
+    fn read_exception_class(&mut self, site: &SiteState) {
+        match self.body.isa.has(Opcode::LOAD_COMMON_CONSTANT) {
+            true => {
+                let mut names = self.body.isa.common_constants.iter();
+                let index = names.position(|name| *name == "AssertionError");
+                let index = index.expect("the compiler uses it for `assert`") as u32;
+                self.push(Opcode::LOAD_COMMON_CONSTANT, Arg::Int(index), site);
+            }
+            false => self.push(Opcode::LOAD_ASSERTION_ERROR, Arg::None, site),
+        }
+        let base = self.name("__base__");
+        self.push(Opcode::LOAD_ATTR, Arg::Name(base, 0), site);
     }
 
     /// `try: slot = variable`, `except: slot = ...`.
@@ -611,7 +788,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         }
     }
 
-    fn new_handler(&mut self, handler: Handler) -> HandlerId {
+    pub(super) fn new_handler(&mut self, handler: Handler) -> HandlerId {
         self.body.handlers.push(handler);
         HandlerId(self.body.handlers.len() as u32 - 1)
     }
@@ -625,7 +802,8 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             slots.extend(slot.map(|slot| (slot, fragment.bound_at_end[index])));
         }
         for (private, bound) in slots {
-            if let Home::Slot(slot) = homes[(private - UNSETTLED) as usize] {
+            let index = (private - UNSETTLED) as usize;
+            if let (Home::Slot(slot), None) = (homes[index], self.privates[index].kept) {
                 self.clear(slot, bound, site);
             }
         }
@@ -702,6 +880,14 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             let (from, to) = (place(self, begin), place(self, end));
             // The jump over it goes too.
             let hot = from - 1;
+            let level = self.level.unwrap_or_default();
+            if self
+                .cold_levels
+                .last()
+                .is_none_or(|(_, last)| *last != level)
+            {
+                self.cold_levels.push((self.cold.len() as u32, level));
+            }
             debug_assert_eq!(self.out[hot as usize].arg, Arg::Jump(end));
             let cold = COLD | self.cold.len() as u32;
             for label in &mut self.body.labels[region.labels..] {
@@ -810,7 +996,8 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
     ) -> Result<(), Refusal> {
         let hidden = splice.probe.hidden.get(name);
         let reserved = name.starts_with(RESERVED);
-        if !reserved {
+        let is_kept = self.state.kept(splice.probe.layer, name).is_some();
+        if !is_kept && (!reserved || hidden.is_some()) {
             let variable = match hidden {
                 Some(_) => Variable::Global,
                 None => self.variable(name, site),
@@ -825,9 +1012,12 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         if null && self.body.isa.null_slot == NullSlot::BelowCallable {
             self.push(Opcode::PUSH_NULL, Arg::None, site);
         }
-        if name == RETURN_VALUE {
-            let slot = self.private_slot(splice.probe.plugin, RETURN_VALUE);
-            self.push(Opcode::LOAD_FAST, Arg::Local(slot), site);
+        if is_kept {
+            self.read_kept(splice, name, site);
+        } else if let Some(subject) = Subject::named(name) {
+            self.read_subject(splice, subject, site);
+        } else if name == EXCEPTION_CLASS {
+            self.read_exception_class(site);
         } else if let Some(n) = snippet::arg_of(name) {
             match splice.shown.get(&n) {
                 Some(slot) => self.push(Opcode::LOAD_FAST, Arg::Local(*slot), site),
@@ -864,10 +1054,15 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             other => other,
         };
         let refuse = |message: String| {
-            let offset = splice.probe.template.text().find(name).unwrap_or(0);
+            // A placeholder is looked for as its author wrote it.
+            let shown = match name.strip_prefix(RESERVED) {
+                Some(inner) => format!("{{{}}}", inner.trim_end_matches("__")),
+                None => name.to_owned(),
+            };
+            let offset = splice.probe.template.text().find(&shown).unwrap_or(0);
             Err(Refusal::Snippet {
                 offset,
-                len: name.len(),
+                len: shown.len(),
                 message,
             })
         };
@@ -897,7 +1092,8 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             }
             return Ok(());
         }
-        if splice.probe.binds && !name.starts_with(RESERVED) {
+        let hidden = splice.probe.hidden.contains_key(name);
+        if splice.probe.binds && (hidden || !name.starts_with(RESERVED)) {
             if kind & kinds::CELL != 0 {
                 return refuse(format!("a nested scope cannot capture {name} here"));
             }
@@ -930,23 +1126,33 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 }
                 return Ok(());
             }
-            if name == RETURN_VALUE {
+            if let Some(subject) = Subject::named(name) {
+                if subject == Subject::Exception {
+                    return refuse("{exception} can only be read: it goes on unchanged".to_owned());
+                }
                 if kind & kinds::CELL != 0 || opcode == Opcode::DELETE_FAST {
-                    return refuse(
-                        "{return_value} can be read and assigned, nothing else".to_owned(),
-                    );
+                    let shown = name.trim_start_matches(RESERVED).trim_end_matches("__");
+                    return refuse(format!(
+                        "{{{shown}}} can be read and assigned, nothing else"
+                    ));
                 }
                 // It is bound from the prelude on, which the compiler could not know.
                 let opcode = match opcode {
                     Opcode::LOAD_FAST_CHECK => Opcode::LOAD_FAST,
                     other => other,
                 };
-                let slot = self.private_slot(splice.probe.plugin, RETURN_VALUE);
+                let slot = self.private_slot(splice.probe.plugin, name);
                 self.push(opcode, Arg::Local(slot), site);
                 return Ok(());
             }
             let private = match kind & kinds::CELL {
-                0 => self.private_slot(splice.probe.plugin, name),
+                0 => self.private_name(splice.probe, name),
+                _ if self.state.kept(splice.probe.layer, name).is_some() => {
+                    return refuse(format!(
+                        "a nested scope cannot capture {name} in a snippet that assigns it, \
+                         since other sites use it too: capture a copy"
+                    ));
+                }
                 _ => self.private_cell(splice.probe.plugin, name),
             };
             splice.slots[slot as usize] = Some(private);

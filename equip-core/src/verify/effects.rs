@@ -412,7 +412,6 @@ impl Frame {
                 self.expect(1, Kind::Any)?;
                 self.push_kind(Kind::Awaitable)
             }
-            Opcode::YIELD_VALUE => self.reduce(1, Kind::Any),
             Opcode::END_FOR => {
                 // Only a running loop would come here.
                 self.pop_object()?;

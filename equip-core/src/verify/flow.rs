@@ -5,7 +5,7 @@ use super::decode::{Instr, Instrs, NONE};
 use super::kinds::{Kind, Value};
 use super::{Fault, Rule, Subject, fault};
 use crate::code::kinds as slots;
-use crate::isa::{Flow as Goes, LoopExit, Opcode};
+use crate::isa::{Flow as Goes, Isa, LoopExit, Opcode};
 
 /// What a local may hold; a set of these bits.
 pub(super) struct Slot;
@@ -334,6 +334,25 @@ impl Flow {
                 }
                 Ok(true)
             }
+            Opcode::YIELD_VALUE => {
+                // While it is suspended, who asks for the delegate finds it on the top of the stack.
+                let resume = all.list.get(at + 1).map_or(0, |next| next.arg);
+                let reason = resume & isa.resume.reason;
+                self.frame.pop_object()?;
+                if super::neighbours::AFTER_DELEGATION.contains(&reason) {
+                    self.frame.delegates_to(isa)?;
+                    if isa.throw_reads_send {
+                        // `throw` may end the delegation, and goes on where the `SEND` says.
+                        let receiver = self.frame.pop()?;
+                        self.frame.push(Value::ANY)?;
+                        self.jump(all, all.list[at - 1].target)?;
+                        self.frame.pop()?;
+                        self.frame.push(receiver)?;
+                    }
+                }
+                self.frame.push(Value::ANY)?;
+                Ok(true)
+            }
             Opcode::JUMP_IF_FALSE_OR_POP | Opcode::JUMP_IF_TRUE_OR_POP => {
                 let value = self.frame.pop_object()?;
                 self.frame.push(value)?;
@@ -384,6 +403,18 @@ impl Flow {
 }
 
 impl Frame {
+    /// What `SEND` would send to is on the top of the stack.
+    fn delegates_to(&self, isa: &Isa) -> Step<()> {
+        let receiver = self.peek(u32::from(isa.iterator_slots))?;
+        match matches!(receiver.kind, Kind::Awaitable | Kind::Iterator) {
+            true => Ok(()),
+            false => broken(
+                Rule::Kind,
+                format!("suspends in a delegation to {receiver}"),
+            ),
+        }
+    }
+
     /// What a conditional jump tests.
     fn condition(&mut self, subject: &Subject<'_>) -> Step<()> {
         match subject.isa.exact_bool_jumps {

@@ -8,7 +8,7 @@ use crate::isa::{Isa, LoopExit, Opcode, YieldArg};
 /// Reason of a `RESUME` at the start of a frame; the others follow a suspension.
 const START: u32 = 0;
 /// Reasons of a `RESUME` behind `yield from` and `await`.
-const AFTER_DELEGATION: [u32; 2] = [2, 3];
+pub(super) const AFTER_DELEGATION: [u32; 2] = [2, 3];
 /// Reason of a `RESUME` in a generator expression before there is a generator.
 const BEFORE_GENERATOR: u32 = 4;
 /// `CALL_INTRINSIC_1` that turns a `StopIteration` into a `RuntimeError`: all handlers that a
@@ -52,7 +52,11 @@ impl Row<'_> {
         let handler = &self.all.list[range.target as usize];
         let name = self.isa.intrinsics_1.get(handler.arg as usize);
         match handler.op.opcode {
-            Opcode::CALL_INTRINSIC_1 => name == Some(&STOPITERATION_ERROR),
+            // Other code that starts like it has more to do.
+            Opcode::CALL_INTRINSIC_1 => {
+                let next = self.opcode(range.target as usize + 1);
+                name == Some(&STOPITERATION_ERROR) && next == Some(Opcode::RERAISE)
+            }
             Opcode::CLEANUP_THROW => handler.range == NONE,
             _ => false,
         }
@@ -67,11 +71,16 @@ impl Instrs {
             all: self,
         };
         let start = check_prologue(subject, &row)?;
+        // The delegation whose suspension is still to come: other code may stand before that.
+        let mut sending = None;
         for (at, instr) in self.list.iter().enumerate() {
             let found = match instr.op.opcode {
                 Opcode::RESUME => check_resume(&row, at, start),
-                Opcode::YIELD_VALUE => check_yield(subject, &row, at),
-                Opcode::SEND => check_send(&row, at),
+                Opcode::YIELD_VALUE => check_yield(subject, &row, at, sending.take().is_some()),
+                Opcode::SEND => {
+                    sending = Some(instr.start);
+                    check_send(&row, instr)
+                }
                 Opcode::FOR_ITER => check_loop(&row, instr),
                 Opcode::KW_NAMES | Opcode::PRECALL | Opcode::CALL => check_call(subject, &row, at),
                 Opcode::END_ASYNC_FOR if instr.target != NONE => {
@@ -90,7 +99,13 @@ impl Instrs {
             };
             found.map_err(|message| fault(instr.start, Rule::Adjacency, message))?;
         }
-        Ok(())
+        match sending {
+            Some(unit) => {
+                let message = "SEND without its YIELD_VALUE".to_owned();
+                Err(fault(unit, Rule::Adjacency, message))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -168,7 +183,7 @@ fn check_resume(row: &Row<'_>, at: usize, start: usize) -> Result<(), String> {
     }
 }
 
-fn check_yield(subject: &Subject<'_>, row: &Row<'_>, at: usize) -> Result<(), String> {
+fn check_yield(subject: &Subject<'_>, row: &Row<'_>, at: usize, sends: bool) -> Result<(), String> {
     let instr = &row.all.list[at];
     if !row.follow(at + 1, &[Opcode::RESUME]) {
         return Err("YIELD_VALUE without its RESUME".to_owned());
@@ -179,13 +194,21 @@ fn check_yield(subject: &Subject<'_>, row: &Row<'_>, at: usize) -> Result<(), St
         return Err("YIELD_VALUE in what is no generator".to_owned());
     }
     let delegates = AFTER_DELEGATION.contains(&row.reason(resume));
-    let sends = at > 0 && row.opcode(at - 1) == Some(Opcode::SEND);
     if delegates != sends {
         let message = match delegates {
             true => "RESUME after a delegation, but nothing is sent",
             false => "SEND, but the RESUME says that nothing is delegated",
         };
         return Err(message.to_owned());
+    }
+    if delegates && row.isa.throw_reads_send {
+        let send = at.checked_sub(1).map(|at| &row.all.list[at]);
+        let near = send.filter(|send| {
+            send.op.opcode == Opcode::SEND && send.arg <= 0xFF && instr.start - send.start == 1
+        });
+        if near.is_none() {
+            return Err("throw() finds no SEND of one code unit before this yield".to_owned());
+        }
     }
     let skippable = match row.isa.yield_arg {
         YieldArg::Delegates if (instr.arg == 1) != delegates => {
@@ -201,17 +224,7 @@ fn check_yield(subject: &Subject<'_>, row: &Row<'_>, at: usize) -> Result<(), St
     }
 }
 
-fn check_send(row: &Row<'_>, at: usize) -> Result<(), String> {
-    let instr = &row.all.list[at];
-    let rest = [
-        Opcode::YIELD_VALUE,
-        Opcode::RESUME,
-        Opcode::JUMP_BACKWARD_NO_INTERRUPT,
-    ];
-    let back = row.all.list.get(at + 3).map(|back| back.target);
-    if !row.follow(at + 1, &rest) || back != Some(at as u32) {
-        return Err("SEND without YIELD_VALUE, RESUME and a jump back to it".to_owned());
-    }
+fn check_send(row: &Row<'_>, instr: &Instr) -> Result<(), String> {
     let target = row.opcode(instr.target as usize);
     match row.isa.has(Opcode::END_SEND) && target != Some(Opcode::END_SEND) {
         true => Err("SEND does not lead to an END_SEND".to_owned()),

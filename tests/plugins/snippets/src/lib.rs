@@ -1,5 +1,7 @@
 //! For tests: puts the snippet of its options before each function, or at another site.
 
+use std::collections::BTreeMap;
+
 use equip_plugin_api::prelude::*;
 
 /// What to put where.
@@ -12,6 +14,29 @@ pub struct Snippets {
     function: String,
     import: String,
     public: bool,
+    /// Site and code of further snippets, for class and module bodies too where `everywhere` is set.
+    sites: BTreeMap<String, String>,
+    everywhere: bool,
+}
+
+impl Snippets {
+    fn further(&self, edits: &mut Edits<'_>) -> Result {
+        for (site, code) in &self.sites {
+            // `before2` is one more `before`.
+            let site = match site.trim_end_matches(char::is_numeric) {
+                "before" => Site::Before,
+                "after" => Site::After,
+                "each_line" => Site::EachLine,
+                "on_raise" => Site::OnRaise,
+                "on_exit" => Site::OnExit,
+                "on_yield" => Site::OnYield,
+                "on_resume" => Site::OnResume,
+                other => return Err(Error::new(format!("no site {other}"))),
+            };
+            edits.at(site, code)?;
+        }
+        Ok(())
+    }
 }
 
 impl Plugin for Snippets {
@@ -31,8 +56,9 @@ impl MethodVisitor for Snippets {
                 false => edits.import(&self.import)?,
             }
         }
+        self.further(edits)?;
         match self.site.as_str() {
-            "module_enter" | "module_exit" | "always" | "class" => Ok(()),
+            "module_enter" | "module_exit" | "always" | "class" | "none" => Ok(()),
             "after" => edits.after(&self.code),
             "line" => edits.line(self.line, &self.code),
             "each_line" => edits.each_line(&self.code),
@@ -43,6 +69,9 @@ impl MethodVisitor for Snippets {
 
 impl ClassVisitor for Snippets {
     fn visit_class(&mut self, _class: &Class<'_>, edits: &mut Edits<'_>) -> Result {
+        if self.everywhere {
+            self.further(edits)?;
+        }
         match self.site.as_str() {
             "class" => edits.before(&self.code),
             _ => Ok(()),
@@ -52,6 +81,9 @@ impl ClassVisitor for Snippets {
 
 impl ModuleVisitor for Snippets {
     fn visit_module(&mut self, _module: &Module<'_>, edits: &mut Edits<'_>) -> Result {
+        if self.everywhere {
+            self.further(edits)?;
+        }
         match self.site.as_str() {
             "module_enter" => edits.module_enter(&self.code),
             "module_exit" => edits.module_exit(&self.code),
