@@ -230,7 +230,7 @@ impl Drop for Disk {
 #[test]
 fn on_a_full_disk() {
     let one = &interpreters()[0];
-    let Some(disk) = Disk::new("512k") else {
+    let Some(disk) = Disk::new("1m") else {
         println!("full disk: skipped, no file system can be mounted here");
         return;
     };

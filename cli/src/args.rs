@@ -114,9 +114,13 @@ pub struct Counts {
     #[arg(value_name = "COUNTS", default_value = "counts.json")]
     pub file: PathBuf,
 
-    /// Only that many, the largest first.
+    /// Only that many, those with the most calls first.
     #[arg(long, value_name = "N")]
     pub top: Option<usize>,
+
+    /// How to report: a table, or JSON.
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
+    pub report: Format,
 }
 
 /// Forms of a report.

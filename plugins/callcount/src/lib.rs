@@ -1,7 +1,7 @@
-//! Counts the calls of each function.
+//! Counts the calls of each function, and where asked its returns, raises and yields.
 //!
-//! A call is one increment in a list of its module; when the program ends, the runtime module
-//! writes `counts.json`: file → function → count.
+//! An event is one increment in a list of its module; when a process ends, the runtime module adds
+//! its counts to `counts.json`: file → function → count, or → count of each kind of event.
 
 use equip_plugin_api::prelude::*;
 
@@ -13,6 +13,12 @@ pub struct CallCount {
     pub output: Option<String>,
     /// Leaves out methods such as `__init__`.
     pub skip_dunder: bool,
+    /// Counts normal returns too.
+    pub returns: bool,
+    /// Counts the exceptions that leave the function too.
+    pub raises: bool,
+    /// Counts how often a generator or coroutine suspends too.
+    pub yields: bool,
     #[serde(skip)]
     keys: Vec<String>,
 }
@@ -49,7 +55,21 @@ impl MethodVisitor for CallCount {
         if self.skip_dunder && method.name().starts_with("__") && method.name().ends_with("__") {
             return Ok(());
         }
-        edits.before(Snippet::new(HIT).with("id", self.keys.len()))?;
+        // In the order of the runtime's columns; a function has all of them, one after another.
+        let asked = [
+            (true, Site::Before),
+            (self.returns, Site::After),
+            (self.raises, Site::OnRaise),
+            (self.yields, Site::OnYield),
+        ];
+        let sites = asked
+            .into_iter()
+            .filter_map(|(wanted, site)| wanted.then_some(site));
+        let width = sites.clone().count();
+        for (column, site) in sites.enumerate() {
+            let id = self.keys.len() * width + column;
+            edits.at(site, Snippet::new(HIT).with("id", id))?;
+        }
         self.keys.push(method.key().to_owned());
         Ok(())
     }
