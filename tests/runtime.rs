@@ -305,3 +305,36 @@ fn counts_are_written_however_the_program_ends() {
         }
     }
 }
+
+/// A tracer is told of the program's own code, and of nothing that a probe's runtime does.
+#[test]
+fn tracers_do_not_see_the_runtime() {
+    let source = "\
+import sys
+def work(n):
+    return n + 1
+seen = []
+def trace(frame, event, arg):
+    seen.append((event, frame.f_code.co_filename.rsplit('/')[-1], frame.f_code.co_name))
+    return trace
+sys.settrace(trace)
+work(1)
+sys.settrace(None)
+print([one for one in seen if one[0] in ('call', 'return')])
+";
+    for one in interpreters() {
+        let folder = scratch();
+        std::fs::write(folder.path().join("m.py"), source).unwrap();
+        let options = ["--plugin", "tracer", "--set", "tracer.output=trace.txt"];
+        harness::instrument(one, folder.path(), &options);
+        let output = harness::start(one, folder.path(), "m");
+        let said = text(&output.stdout);
+        // Before sys.monitoring the end of a frame that has no beginning would be told.
+        if one.isa.version.1 >= 12 {
+            let wanted = "[('call', 'm.py', 'work'), ('return', 'm.py', 'work')]\n";
+            assert_eq!(said, wanted, "{}", one.path.display());
+        }
+        let trace = std::fs::read_to_string(folder.path().join("trace.txt")).unwrap();
+        assert!(trace.contains("-> m:work(n=1)"), "{trace}");
+    }
+}

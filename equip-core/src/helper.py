@@ -4,8 +4,11 @@ One request and one answer per line, JSON both. Never imports or runs anything o
 """
 
 import ast
+import dis
+import inspect
 import json
 import marshal
+import opcode
 import sys
 
 RESERVED = "__equip_"
@@ -181,10 +184,37 @@ def slim(code):
     return code.replace(co_linetable=bytes(table), co_consts=consts)
 
 
+def unseen(code):
+    """The same functions without the instruction that begins a traceable frame.
+
+    CPython tells tracers, profilers and debuggers nothing of code in front of a RESUME, and leaves its frame
+    out of tracebacks; a debugger does not step into a probe's runtime, a profile does not count it. Before
+    PEP 669 the end of such a frame was told all the same, so there all stays as it is.
+    """
+    consts = tuple(unseen(const) if hasattr(const, "co_code") else const for const in code.co_consts)
+    code = code.replace(co_consts=consts)
+    generator = code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR)
+    if not hasattr(sys, "monitoring") or generator or not code.co_flags & inspect.CO_OPTIMIZED:
+        return code
+    bytecode = bytearray(code.co_code)
+    starts = [instr.offset for instr in dis.get_instructions(code, show_caches=True)
+              if instr.opname == "RESUME"]
+    for start in starts:
+        units = 1 + caches("RESUME")
+        bytecode[start:start + 2 * units] = bytes([dis.opmap["NOP"], 0]) * units
+    return code.replace(co_code=bytes(bytecode))
+
+
+def caches(name):
+    """Code units of inline cache behind an instruction."""
+    known = opcode._inline_cache_entries
+    return known.get(name, 0) if hasattr(known, "get") else known[dis.opmap[name]]
+
+
 def runtime(request):
     code = compile(request["source"], f"<equip {request['name']}>", "exec", dont_inherit=True,
                    optimize=request["optimize"])
-    return {"code": marshal.dumps((json.loads(request["options"]), slim(code))).hex()}
+    return {"code": marshal.dumps((json.loads(request["options"]), unseen(slim(code)))).hex()}
 
 
 def source(request):

@@ -873,7 +873,8 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
     }
 
     /// Moves what handles exceptions out of the way: the probe then runs through without a jump, as
-    /// CPython's own compiler has it, and as whoever watches jumps (PEP 669) expects.
+    /// CPython's own compiler has it, and as whoever watches jumps (PEP 669) expects. It has no line: a
+    /// debugger that jumps to that line from an `except` clause would take it for the place.
     fn set_aside(&mut self, region: &Region) {
         while let Some((begin, end)) = self.handling.pop() {
             let place = |splicer: &Self, label: Label| splicer.body.labels[label.0 as usize];
@@ -897,13 +898,20 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                     at => *label = at - (to - hot),
                 }
             }
-            let last = self.out[to as usize - 1];
+            let last = Instr {
+                location: Location::NONE,
+                ..self.out[to as usize - 1]
+            };
             let back = |instr: Instr| Instr {
                 opcode: Opcode::JUMP_BACKWARD_NO_INTERRUPT,
                 arg: Arg::Jump(end),
                 ..instr
             };
             let moved = self.out.drain(hot as usize..to as usize).skip(1);
+            let moved = moved.map(|instr| Instr {
+                location: Location::NONE,
+                ..instr
+            });
             self.cold
                 .extend(moved.map(|instr| match instr.arg == Arg::Jump(end) {
                     true => back(instr),

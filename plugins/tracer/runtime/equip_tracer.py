@@ -80,6 +80,7 @@ class _File:
 
 _local = _thread._local()
 _threads = {}
+_MAX_INDENT = 40  # deeper calls have their depth as a number
 _events = []  # (what, thread, function, task, time, CPU time, values, depth)
 _flows = {}  # of calls that are suspended
 _tracks = {}  # number -> name of the task
@@ -595,7 +596,9 @@ def _lines(batch, label):
             line = ">> %s %s %s" % (function.name, "is sent" if values[1] == "sent" else "is thrown", values[0])
         else:
             line = "<- %s: end not seen" % function.name
-        lines.append("  " * (depth + 1) + line.translate(_PLAIN_LINES) + "\n")
+        # A line is bounded, however deep the call is.
+        indent = "  " * (depth + 1) if depth < _MAX_INDENT else "  " * _MAX_INDENT + "(%d) " % depth
+        lines.append(indent + line.translate(_PLAIN_LINES) + "\n")
     return "".join(lines), label
 
 
