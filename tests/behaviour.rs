@@ -27,6 +27,7 @@ fn with_probes_that_loop_and_catch() {
                 "exits_trace.py",
                 "exits_monitoring.py",
                 "exits_jumps.py",
+                "exits_deep_jump.py",
                 "exits_locals.py",
             ];
             !traced.iter().any(|name| program.ends_with(name))

@@ -232,6 +232,7 @@ pub fn notices_calls(program: &Path) -> bool {
         "exits_trace",
         "exits_monitoring",
         "exits_jumps",
+        "exits_deep_jump",
         "line_events",
         "frames",
     ]

@@ -103,7 +103,7 @@ const DELEGATION_311: &str = "
     LOAD_CONST 0
     again:
     SEND @sent
-    %delegate
+    YIELD_VALUE
     RESUME 3
     JUMP_BACKWARD_NO_INTERRUPT @again
     sent:
@@ -469,7 +469,7 @@ fn cases() -> Vec<Case> {
             "throw() finds no SEND",
             (11, 11),
             DELEGATION_311,
-            ("%delegate", "NOP\n%delegate"),
+            ("YIELD_VALUE", "NOP\nYIELD_VALUE"),
         ),
         case(
             Adjacency,

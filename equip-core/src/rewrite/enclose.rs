@@ -311,9 +311,9 @@ impl Plan<'_> {
                 .probe(&self.probes[*index], &site)
                 .map_err(|refusal| (*index, refusal))?;
         }
-        splicer.push(Opcode::SWAP, Arg::Int(2), &outside);
+        splicer.push(Opcode::COPY, Arg::Int(2), &outside);
         splicer.push(Opcode::POP_EXCEPT, Arg::None, &outside);
-        splicer.push(Opcode::RERAISE, Arg::Int(1), &outside);
+        splicer.push(Opcode::RERAISE, Arg::Int(2), &outside);
         // A probe has failed: its exception goes on, but this one is not being handled any more.
         let Handler { target, .. } = splicer.body.handlers[failed.0 as usize];
         splicer.body.labels[target.0 as usize] = splicer.out.len() as u32;

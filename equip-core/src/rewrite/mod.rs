@@ -10,6 +10,7 @@ mod sites;
 mod splice;
 mod state;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use equip_plugin_api::edit::{OnError, Position, Site, Value};
@@ -166,13 +167,38 @@ struct Placed {
 /// # Errors
 /// [`Refusal`] with the index of the probe; the body is lost then, nothing else has changed.
 pub fn rewrite<'a>(
-    mut body: Body,
+    body: Body,
     objects: &mut Objects<'a>,
     interner: &mut Interner,
     host: &Host<'_>,
     probes: &[Probe<'_>],
     compiler: &dyn Compile,
 ) -> Result<Body, (usize, Refusal)> {
+    let mut state = kept(&body, host, probes, compiler)?;
+    // Where a name on the stack would be stored too deep, it is in a slot, and all is done again.
+    while state.depth > 0 && host.scope == Scope::Function {
+        let copy = body.clone();
+        let (done, deep) = splice_all(copy, objects, interner, host, probes, compiler, &state)?;
+        if deep.is_empty() {
+            return Ok(done);
+        }
+        state = state.without(&deep);
+    }
+    let done = splice_all(body, objects, interner, host, probes, compiler, &state)?;
+    Ok(done.0)
+}
+
+/// Splices all probes into a body, with names that live from site to site where `state` says; also
+/// which of these were stored too deep.
+fn splice_all<'a>(
+    mut body: Body,
+    objects: &mut Objects<'a>,
+    interner: &mut Interner,
+    host: &Host<'_>,
+    probes: &[Probe<'_>],
+    compiler: &dyn Compile,
+    state: &State,
+) -> Result<(Body, BTreeSet<u32>), (usize, Refusal)> {
     let mut placed = Vec::with_capacity(probes.len());
     for (index, probe) in probes.iter().enumerate() {
         check_meanings(probe, host).map_err(|refusal| (index, refusal))?;
@@ -192,7 +218,6 @@ pub fn rewrite<'a>(
         }));
     }
     placed.sort_by_key(|placed| (placed.point.at, placed.phase, placed.order));
-    let state = kept(&body, host, probes, compiler)?;
     let guards = enclose::guards(probes);
     let guarded = !guards.is_empty();
     let thrown = probes
@@ -247,7 +272,7 @@ pub fn rewrite<'a>(
     let mut moved = vec![0u32; old.len() + 1];
     let mut emitted: Vec<u32> = vec![0; old.len()];
     let mut splicer = Splicer::new(&mut body, objects, interner, host, compiler, &old);
-    splicer.state = state;
+    splicer.state = state.clone();
     splicer.out.reserve(old.len() + placed.len() * 12);
     splicer.at_level(enclose::PROLOGUE);
     let mut next = 0;
@@ -459,12 +484,13 @@ pub fn rewrite<'a>(
             enclose::mark_suspensions(&mut splicer, &plan);
         }
     }
+    let deep = std::mem::take(&mut splicer.deep);
     body.instrs = std::mem::take(&mut splicer.out);
     if is_deep {
         let depths = body::depths(&body).map_err(|error| (0, Refusal::Body(error)))?;
         body.stacksize = body.stacksize.max(depths.max);
     }
-    Ok(body)
+    Ok((body, deep))
 }
 
 /// Which private names are kept from site to site.

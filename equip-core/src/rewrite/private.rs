@@ -12,6 +12,11 @@ use crate::isa::{Flow, Opcode};
 
 /// Slots from here on are names of the probe that is being spliced; they have no place yet.
 pub(super) const UNSETTLED: u32 = 1 << 24;
+/// The deepest stack that a name is stored at, since that is a `SWAP`. CPython's `frame.f_lineno` setter,
+/// with which debuggers jump, follows the stack over the bytecode, three bits for each slot, and its
+/// `stack_swap` (`Objects/frameobject.c`, 3.12 and later) returns an int of 32 bits: of a deeper stack it
+/// forgets the bottom, and then jumps with a wrong one.
+pub(super) const MAX_SWAP_DEPTH: i32 = 10;
 /// How many names of one probe are looked at.
 const MAX_TRACKED: usize = 64;
 
@@ -59,9 +64,19 @@ impl Splicer<'_, '_, '_> {
             return (Vec::new(), 0);
         }
         let states = self.states(region, site);
-        let fit = self.fit(region, &states);
-        let (places, early) = self.places(region, &states, fit);
+        let mut fit = self.fit(region, &states);
+        let (mut places, mut early) = self.places(region, &states, fit);
+        loop {
+            let total = places.iter().flatten().count() as u32;
+            let deep = self.too_deep(region, site, &states, &places, total);
+            if deep == 0 {
+                break;
+            }
+            fit &= !deep;
+            (places, early) = self.places(region, &states, fit);
+        }
         let total = places.iter().flatten().count() as u32;
+        self.note_deep_state(region, site, &states, total);
         let homes: Vec<_> = places
             .iter()
             .enumerate()
@@ -216,6 +231,50 @@ impl Splicer<'_, '_, '_> {
         fit
     }
 
+    /// Names that would be stored too deep, as bits; never the subject, which is on the stack anyway.
+    fn too_deep(
+        &self,
+        region: &Region,
+        site: &SiteState,
+        states: &[Option<State>],
+        places: &[Option<u32>],
+        total: u32,
+    ) -> u64 {
+        let mut deep = 0;
+        for (instr, state) in self.out[region.base..].iter().zip(states) {
+            let (Some(index), Some((depth, _))) = (private(instr), state) else {
+                continue;
+            };
+            let is_subject = region.subject && index == 0;
+            if places[index].is_some()
+                && stores(instr)
+                && !is_subject
+                && (site.depth + total) as i32 + depth + deletes(instr) > MAX_SWAP_DEPTH
+            {
+                deep |= 1 << index;
+            }
+        }
+        deep
+    }
+
+    /// Remembers the names that are kept from site to site and would be stored too deep here.
+    fn note_deep_state(
+        &mut self,
+        region: &Region,
+        site: &SiteState,
+        states: &[Option<State>],
+        total: u32,
+    ) {
+        for (instr, state) in self.out[region.base..].iter().zip(states) {
+            if let (Some(index), Some((depth, _)), true) = (private(instr), state, stores(instr))
+                && let Some(Kept::Stack(above)) = self.privates[index].kept
+                && (site.depth + total) as i32 + depth + deletes(instr) > MAX_SWAP_DEPTH
+            {
+                self.deep.insert(above);
+            }
+        }
+    }
+
     /// The place of each name on the stack, counted from below, and how many must be there before
     /// the snippet starts. The others come to be where a statement leaves its value.
     fn places(
@@ -259,6 +318,15 @@ impl Splicer<'_, '_, '_> {
         }
         (places, next - late.len() as u32)
     }
+}
+
+fn stores(instr: &Instr) -> bool {
+    matches!(instr.opcode, Opcode::STORE_FAST | Opcode::DELETE_FAST)
+}
+
+/// Deleting puts one more on the stack.
+fn deletes(instr: &Instr) -> i32 {
+    i32::from(instr.opcode == Opcode::DELETE_FAST)
 }
 
 /// Which private name an instruction is about.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use equip_plugin_api::edit::{Site, Value, When};
 use rustc_hash::FxHashMap;
 
-use super::private::{Home, Private, Region, UNSETTLED};
+use super::private::{Home, MAX_SWAP_DEPTH, Private, Region, UNSETTLED};
 use super::state::{Kept, State};
 use super::{Compile, Host, Place, Probe, Refusal, Scope, Shape};
 use crate::body::{self, Arg, Body, Handler, HandlerId, Instr, Label, Location, Slot};
@@ -117,6 +117,8 @@ pub(super) struct Splicer<'s, 'a, 'h> {
     base: usize,
     /// Private names that live from site to site.
     pub(super) state: State,
+    /// Those of them that are on the stack and were stored too deep.
+    pub(super) deep: std::collections::BTreeSet<u32>,
     /// From which instruction on the output belongs to which level; see [`super::enclose`].
     pub(super) levels: Vec<(u32, u32)>,
     /// The same for the cold code.
@@ -227,6 +229,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             handling: Vec::new(),
             base: 0,
             state: State::default(),
+            deep: Default::default(),
             levels: Vec::new(),
             cold_levels: Vec::new(),
             level: None,
@@ -292,20 +295,30 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         let subject = site
             .subject
             .filter(|subject| subject.is_used(probe.template) || probe.place == Place::Escape);
+        self.privates.clear();
+        self.handling.clear();
+        // Where it is rebound too deep in the stack, it is in a slot meanwhile.
+        let rebinds = |name: &str| fragment.locals.iter().any(|local| local == name);
+        let is_deep = site.depth + fragment.stack + 2 > MAX_SWAP_DEPTH as u32;
+        let aside = subject.filter(|subject| is_deep && rebinds(subject.name()));
+        let aside = aside.map(|subject| {
+            self.private(probe.plugin, subject.name(), kinds::LOCAL, Some(Kept::Slot));
+            let slot = self.slot_of(0);
+            self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
+            slot
+        });
         let region = Region {
             base: self.out.len(),
             labels: self.body.labels.len(),
             handlers: self.body.handlers.len(),
-            subject: subject.is_some(),
+            subject: subject.is_some() && aside.is_none(),
         };
-        self.privates.clear();
-        self.handling.clear();
         self.base = region.base;
-        if let Some(subject) = subject {
+        if let (Some(subject), true) = (subject, region.subject) {
             self.private_slot(probe.plugin, subject.name());
         }
         // The snippet's own part of the stack begins above its private names.
-        let depth = site.depth - u32::from(region.subject);
+        let depth = site.depth - u32::from(region.subject || aside.is_some());
         let inner = SiteState { depth, ..*site };
         self.prelude(&mut splice, &captures, &inner)?;
         self.fragment(&mut splice, &inner)?;
@@ -315,6 +328,10 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             self.push(Opcode::POP_TOP, Arg::None, site);
         }
         self.postlude(&splice, &homes, site);
+        if let Some(slot) = aside {
+            self.push(Opcode::LOAD_FAST, Arg::Local(slot), site);
+            self.push(Opcode::DELETE_FAST, Arg::Local(slot), site);
+        }
         let stack = depth + on_stack + fragment.stack + 3;
         self.body.stacksize = self.body.stacksize.max(stack);
         Ok(())

@@ -22,7 +22,7 @@ pub(super) enum Kept {
 }
 
 /// The names that are kept, by layer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct State {
     names: FxHashMap<(u32, String), Kept>,
     /// How many are on the stack.
@@ -70,6 +70,23 @@ impl State {
             }
         }
         state
+    }
+
+    /// The same with some of the names on the stack in slots instead.
+    pub fn without(&self, deep: &std::collections::BTreeSet<u32>) -> State {
+        let below = |place: u32| deep.range(..place).count() as u32;
+        let moved = self.names.iter().map(|(key, kept)| {
+            let kept = match kept {
+                Kept::Stack(place) if deep.contains(place) => Kept::Slot,
+                Kept::Stack(place) => Kept::Stack(place - below(*place)),
+                Kept::Slot => Kept::Slot,
+            };
+            (key.clone(), kept)
+        });
+        State {
+            names: moved.collect(),
+            depth: self.depth - deep.len() as u32,
+        }
     }
 
     /// Where a name of a layer is kept, if it is.

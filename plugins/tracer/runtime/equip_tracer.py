@@ -19,9 +19,10 @@ import _thread
 import posix
 import sys
 
-_known = {name for name in ("atexit", "time") if name in sys.modules}
+_known = {name for name in ("_functools", "atexit", "time") if name in sys.modules}
 import atexit
 import time
+from _functools import partial
 
 # Bound now, as all that is used later: a program may replace what modules hold.
 from builtins import (
@@ -326,7 +327,7 @@ def register(module, functions):
         finally:
             thread.busy = file.stopping
 
-    return enter
+    return partial(enter)
 
 
 def leave(call, value, how="return"):
@@ -905,7 +906,9 @@ else:
     _open()  # now: so that processes which this one starts see that the name is taken
 posix.register_at_fork(after_in_child=_forked)
 atexit.register(finish)
-for _module in ("atexit", "time"):
+# Modules get these by other names. A program that lists its functions takes no partial object for one.
+leave, resume = partial(leave), partial(resume)
+for _module in ("_functools", "atexit", "time"):
     if _module not in _known:
         # A program that has not imported it finds it as it would have.
         sys.modules.pop(_module, None)
