@@ -18,9 +18,18 @@ const SAMPLE: &[&str] = &[
     "test_sys_settrace",
 ];
 
-/// The oldest and the newest interpreter that is here, or all with `EQUIP_TEST_ALL` set.
 #[test]
 fn a_sample_of_cpythons_own_tests() {
+    the_same("allsites", &[]);
+}
+
+#[test]
+fn a_sample_of_cpythons_own_tests_with_every_way_out() {
+    the_same("exits", &["--set", "exits.mode=silent"]);
+}
+
+/// On the oldest and the newest interpreter that is here, or all with `EQUIP_TEST_ALL` set.
+fn the_same(plugin: &str, options: &[&str]) {
     let found = interpreters();
     let all = std::env::var_os("EQUIP_TEST_ALL").is_some();
     for (index, one) in found.iter().enumerate() {
@@ -42,7 +51,8 @@ fn a_sample_of_cpythons_own_tests() {
             .arg("--python")
             .arg(&one.path)
             .args(["--equip", env!("CARGO_BIN_EXE_equip")])
-            .args(["--plugin", "allsites", "--small", "--jobs", "2"])
+            .args(["--plugin", plugin, "--small", "--jobs", "2"])
+            .args(options)
             .args(SAMPLE)
             .current_dir(folder.path());
         let output = command.output().expect("it starts");
@@ -54,7 +64,7 @@ fn a_sample_of_cpythons_own_tests() {
             text(&output.stderr)
         );
         let last = said.lines().last().unwrap_or_default();
-        println!("CPython {}: {last}", one.isa.version);
+        println!("CPython {}, {plugin}: {last}", one.isa.version);
         assert!(
             last.starts_with(&format!("{} modules", SAMPLE.len())),
             "{said}"

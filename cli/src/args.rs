@@ -117,10 +117,6 @@ pub struct Counts {
     /// Only that many, those with the most calls first.
     #[arg(long, value_name = "N")]
     pub top: Option<usize>,
-
-    /// How to report: a table, or JSON.
-    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
-    pub report: Format,
 }
 
 /// Forms of a report.

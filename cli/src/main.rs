@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Some(Command::Status(options)) => commands::restore::status(options, &arguments),
         Some(Command::Run(options)) => commands::run::run(options, &arguments),
         Some(Command::Plugins) => commands::instrument::plugins(),
-        Some(Command::Counts(options)) => commands::counts::run(options),
+        Some(Command::Counts(options)) => commands::counts::run(options, &arguments),
     };
     match result {
         Ok(status) => ExitCode::from(status),

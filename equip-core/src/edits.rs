@@ -12,25 +12,29 @@ use crate::snippet::Template;
 
 /// Name by which snippets that log their errors know the function that does.
 pub(crate) const LOG: &str = "__equip_log__";
-/// Names that [`ESCAPE`] reads, and what they are in equip's own module.
-pub(crate) const ESCAPED: [(&str, &str); 3] = [
-    ("__equip_escaped__", "escaped"),
-    ("__equip_stop__", "stop"),
-    ("__equip_async_stop__", "async_stop"),
-];
+/// Name by which [`escape`] knows the object that makes what the caller of a generator sees.
+pub(crate) const ESCAPED: &str = "__equip_escaped__";
 /// Code at the start of a handler around a generator, where CPython itself has none. The pattern is
-/// a check that no tracer is told of.
-pub(crate) const ESCAPE: &str = "\
+/// a check that no tracer is told of; only in an asynchronous generator it has a second part.
+pub(crate) fn escape(is_async_generator: bool) -> String {
+    let more = match is_async_generator {
+        true => " | __equip_escaped__.async_stop()",
+        false => "",
+    };
+    format!(
+        "\
 try:
     __equip_error__ = None
     match __equip_exception__:
-        case __equip_stop__() | __equip_async_stop__():
+        case __equip_escaped__.stop(){more}:
             __equip_error__ = __equip_escaped__(__equip_exception__, __equip_const_kind__)
 except __equip_Exception__:
     __equip_error__ = None
 if __equip_error__ is not None:
     raise __equip_error__
-";
+"
+    )
+}
 /// The module that they are in; every author has it.
 const LOG_MODULE: &str = "equip_errors";
 const LOG_SOURCE: &str = include_str!("errors.py");
@@ -287,13 +291,12 @@ impl Edits {
         )
     }
 
-    /// Asks for what [`ESCAPE`] needs.
+    /// Asks for what [`escape`] needs.
     ///
     /// # Errors
     /// None: the statement is equip's own.
     pub(crate) fn import_escape(&mut self, author: (usize, &Author)) -> Result<(), BadEdit> {
-        let members = ESCAPED.map(|(name, member)| format!("{member} as {name}"));
-        let statement = format!("from {LOG_MODULE} import {}", members.join(", "));
+        let statement = format!("from {LOG_MODULE} import escaped as {ESCAPED}");
         self.import(&Templates::default(), author, &statement, false)
     }
 

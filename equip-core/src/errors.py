@@ -2,13 +2,10 @@
 caller of a generator sees.
 
 Imports builtin modules only, since any other may be instrumented itself. What it binds in a module is
-no function: a program may look for those.
+no function and no class: a program may look for those.
 """
 
 import sys
-
-stop = StopIteration
-async_stop = StopAsyncIteration
 
 
 class Log:
@@ -34,6 +31,8 @@ class Log:
 class Escaped:
     """What the caller of a generator sees instead of an exception that leaves it (PEP 479), before
     CPython 3.12 made that a part of the generator's own code."""
+
+    stop, async_stop = StopIteration, StopAsyncIteration
 
     def __call__(self, error, kind):
         if isinstance(error, StopIteration):

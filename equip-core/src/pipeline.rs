@@ -11,7 +11,7 @@ use crate::body;
 use crate::code::flags;
 use crate::compile::{Environment, Snippets, hash};
 use crate::declaration::{Declaration, Declarations, Kind};
-use crate::edits::{Author, BadEdit, Binding, ESCAPE, ESCAPED, Edits, LOG, site_name};
+use crate::edits::{self, Author, BadEdit, Binding, ESCAPED, Edits, LOG, site_name};
 use crate::isa::{Opcode, StopIterations};
 use crate::marshal::ObjectId;
 use crate::provenance::{PluginRecord, Provenance};
@@ -127,7 +127,7 @@ impl Pipeline<'_> {
                 more.import_escape((author, &self.authors[author]))
                     .map_err(Box::new)?;
                 with_escape = more;
-                (&with_escape, Some((author, Template::verbatim(ESCAPE))))
+                (&with_escape, Some(author))
             }
         };
         let hidden = self.hidden_names(&edits.bindings);
@@ -207,9 +207,11 @@ impl Pipeline<'_> {
                 });
                 sources.push(Source::Edit(edit.author, edit.site));
             }
-            let kind = kind_of_generator(&pyc, declaration);
+            let kind = escape.and_then(|_| kind_of_generator(&pyc, declaration));
+            let is_async_generator = kind == Some(ASYNC_GENERATOR);
+            let escaping = kind.map(|_| Template::verbatim(&edits::escape(is_async_generator)));
             let kind = kind.map(|kind| [("kind".to_owned(), Value::Str(kind.to_owned()))]);
-            if let (Some((author, template)), Some(kind)) = (&escape, &kind)
+            if let (Some(author), Some(template), Some(kind)) = (&escape, &escaping, &kind)
                 && mine
                     .iter()
                     .any(|index| edits.list[*index].site == Site::OnRaise)
@@ -388,11 +390,13 @@ impl Pipeline<'_> {
     }
 }
 
+const ASYNC_GENERATOR: &str = "async generator";
+
 /// What a generator is called in the message of an exception that may not leave it.
 fn kind_of_generator(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Option<&'static str> {
     let bits = pyc.objects.code(declaration.code)?.flags;
     match bits {
-        _ if bits & flags::ASYNC_GENERATOR != 0 => Some("async generator"),
+        _ if bits & flags::ASYNC_GENERATOR != 0 => Some(ASYNC_GENERATOR),
         _ if bits & flags::COROUTINE != 0 => Some("coroutine"),
         _ if bits & flags::GENERATOR != 0 => Some("generator"),
         _ => None,
@@ -425,8 +429,7 @@ fn unbinds(edits: &Edits) -> Vec<(&Binding, Template)> {
             // A value may be text of the snippet.
             let mut values = edit.values.iter().map(|(_, value)| value);
             let logs = edit.on_error == OnError::Log && name == LOG;
-            let is_escape = || ESCAPED.iter().any(|(escaped, _)| *escaped == name);
-            let escapes = edit.site == Site::OnRaise && is_escape();
+            let escapes = edit.site == Site::OnRaise && name == ESCAPED;
             logs || escapes
                 || edit.template.text().contains(name)
                 || values.any(|value| matches!(value, Value::Str(text) if text.contains(name)))

@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::args::{Counts, Format};
+use crate::args::{Arguments, Counts, Format};
 use crate::output::out;
 
 /// The counts of a function: of its calls alone, or of each kind of event that was asked for.
@@ -50,7 +50,7 @@ const COLUMNS: [Column; 4] = [
     ("yields", |events| events.yields),
 ];
 
-pub fn run(options: &Counts) -> anyhow::Result<u8> {
+pub fn run(options: &Counts, arguments: &Arguments) -> anyhow::Result<u8> {
     let shown = options.file.display();
     let text = std::fs::read_to_string(&options.file).with_context(|| {
         format!("{shown}: callcount writes it when a program that it has instrumented ends")
@@ -61,7 +61,7 @@ pub fn run(options: &Counts) -> anyhow::Result<u8> {
     let total: u64 = rows.iter().map(|row| row.events.calls).sum();
     let functions = rows.len();
     rows.truncate(options.top.unwrap_or(usize::MAX));
-    match options.report {
+    match arguments.report {
         Format::Json => {
             let report = json!({"rows": rows, "functions": functions, "calls": total});
             out!("{}", serde_json::to_string_pretty(&report)?);
