@@ -301,6 +301,12 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         let rebinds = |name: &str| fragment.locals.iter().any(|local| local == name);
         let is_deep = site.depth + fragment.stack + 2 > MAX_SWAP_DEPTH as u32;
         let aside = subject.filter(|subject| is_deep && rebinds(subject.name()));
+        // Then the stack is one less deep, which its handler may not be for.
+        let depth = site.depth - u32::from(aside.is_some());
+        let site = &SiteState {
+            handler: self.reachable(site.handler, depth),
+            ..*site
+        };
         let aside = aside.map(|subject| {
             self.private(probe.plugin, subject.name(), kinds::LOCAL, Some(Kept::Slot));
             let slot = self.slot_of(0);
