@@ -336,6 +336,35 @@ pub fn compile(interpreter: &Interpreter, source: &str, name: &str) -> Vec<u8> {
     std::fs::read(pyc).expect("just written")
 }
 
+/// Compiled files of an interpreter's own library; every one with `EQUIP_TEST_ALL` set.
+pub fn compiled_library(interpreter: &Interpreter, folder: &Path) -> Vec<PathBuf> {
+    let all = std::env::var_os("EQUIP_TEST_ALL").is_some();
+    let program = "
+import os, py_compile, sys, warnings
+warnings.simplefilter('ignore')
+lib, out, every = os.path.dirname(os.__file__), sys.argv[1], int(sys.argv[2])
+files = sorted(os.path.join(d, f) for d, _, fs in os.walk(lib) for f in fs if f.endswith('.py') and 'site-packages' not in d)
+for n, file in enumerate(files[::every]):
+    for optimize in (0, 2):
+        try:
+            py_compile.compile(file, cfile=os.path.join(out, f'{n}.{optimize}.pyc'), doraise=True, optimize=optimize)
+        except Exception:
+            pass
+";
+    let every = if all { "1" } else { "23" };
+    ok(python(interpreter, folder)
+        .args(["-c", program])
+        .arg(folder)
+        .arg(every));
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    files.sort();
+    files
+}
+
 /// Copies a folder.
 pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("writable");

@@ -3,48 +3,15 @@
 
 mod harness;
 
-use std::path::{Path, PathBuf};
-
 use equip_core::body;
 use equip_core::pyc::PycFile;
 use equip_core::verify::verify;
-
-/// Compiled files of an interpreter's own library; every one with `EQUIP_TEST_ALL` set.
-fn library(python: &equip_core::python::Interpreter, folder: &Path) -> Vec<PathBuf> {
-    let all = std::env::var_os("EQUIP_TEST_ALL").is_some();
-    let program = "
-import os, py_compile, sys, warnings
-warnings.simplefilter('ignore')
-lib, out, every = os.path.dirname(os.__file__), sys.argv[1], int(sys.argv[2])
-files = sorted(os.path.join(d, f) for d, _, fs in os.walk(lib) for f in fs if f.endswith('.py') and 'site-packages' not in d)
-for n, file in enumerate(files[::every]):
-    for optimize in (0, 2):
-        try:
-            py_compile.compile(file, cfile=os.path.join(out, f'{n}.{optimize}.pyc'), doraise=True, optimize=optimize)
-        except Exception:
-            pass
-";
-    let every = if all { "1" } else { "23" };
-    harness::ok(
-        harness::python(python, folder)
-            .args(["-c", program])
-            .arg(folder)
-            .arg(every),
-    );
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
-    files.sort();
-    files
-}
 
 #[test]
 fn every_file_and_code_object_comes_out_as_it_went_in() {
     for python in harness::interpreters() {
         let folder = harness::scratch();
-        let files = library(python, folder.path());
+        let files = harness::compiled_library(python, folder.path());
         let mut codes = 0;
         for file in &files {
             let data = std::fs::read(file).unwrap();

@@ -1,6 +1,7 @@
 //! Instruments compiled Python programs. See ARCHITECTURE.md for the map; modules use only those above.
 #![deny(unsafe_code)]
 
+pub mod analysis;
 pub mod body;
 pub mod bytes;
 pub mod code;

@@ -1,0 +1,19 @@
+//! Facts about a body: how control flows through it, and data. Nothing here edits.
+//!
+//! Everything starts from a [`Cfg`]. What is about graphs alone (dominators, frontiers, control
+//! dependence, loops, traversals) takes any `petgraph` graph; what is about values takes the body too.
+//! Where exceptions are not of interest, the flow graph is made without them.
+
+pub mod cfg;
+pub mod traversal;
+
+pub mod control_dependence;
+pub mod dominators;
+pub mod frontier;
+pub mod loops;
+
+pub use cfg::{Block, Cfg, Edge, EdgeKind, Exceptions};
+pub use control_dependence::{Dependence, control_dependence};
+pub use dominators::{Dominators, dominators, post_dominators};
+pub use frontier::{Frontiers, dominance_frontiers, post_dominance_frontiers};
+pub use loops::{Loop, LoopId, Loops, loops};
