@@ -14,12 +14,14 @@ use std::time::Instant;
 use equip_core::analysis::cfg;
 use equip_core::analysis::traversal::{self, Event, Walk};
 use equip_core::analysis::{
-    Cfg, EdgeKind, Exceptions, control_dependence, dominance_frontiers, dominators, loops,
-    post_dominance_frontiers, post_dominators,
+    Cfg, DefinitelyAssigned, EdgeKind, Exceptions, Liveness, ReachingDefinitions, Variable,
+    control_dependence, dominance_frontiers, dominators, loops, post_dominance_frontiers,
+    post_dominators,
 };
 use equip_core::body::{self, Body};
 use equip_core::isa::{Flow, Opcode};
 use equip_core::pyc::PycFile;
+use equip_core::verify;
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{EdgeRef, Reversed};
@@ -452,6 +454,7 @@ fn every_code_object_is_as_the_definitions_say() {
                     }
                     let slow = twins::dominance(&cfg.graph, cfg.entry, Outgoing);
                     check_cfg(&body, &cfg, exceptions, &slow, &what);
+                    check_data_flow(&pyc, id, &body, exceptions, &what);
                     check(&cfg.graph, cfg.entry, cfg.exit, &what);
                     let found = loops(&cfg.graph, &dominators(&cfg.graph, cfg.entry));
                     looped += found.loops.len();
@@ -467,6 +470,112 @@ fn every_code_object_is_as_the_definitions_say() {
             python.isa.version
         );
         assert!(codes > 1000 && blocks > 2 * codes && looped > 100);
+    }
+}
+
+/// Compares data flow with what single ways through the code say.
+fn check_data_flow(
+    pyc: &PycFile<'_>,
+    id: equip_core::marshal::ObjectId,
+    body: &Body,
+    exceptions: Exceptions,
+    what: &dyn Fn() -> String,
+) {
+    let code = pyc.objects.code(id).unwrap();
+    let cfg = Cfg::of(body, exceptions);
+    let steps = twins::Steps::of(body, exceptions == Exceptions::Followed);
+    let reaching = ReachingDefinitions::of(body);
+    let reached = reaching.solve(&cfg);
+    let slow: Vec<_> = reaching
+        .definitions
+        .iter()
+        .map(|made| steps.reached_by(body, *made))
+        .collect();
+    let liveness = Liveness::of(body);
+    let live = liveness.solve(&cfg);
+    let assigned = DefinitelyAssigned::of(body, code).unwrap();
+    let bound = assigned.solve(&cfg);
+    let variables = liveness.variables().all();
+    let slow_live: Vec<_> = variables.iter().map(|v| steps.live(body, *v)).collect();
+    let first = |v: &Variable| match v {
+        Variable::Slot(slot) => {
+            *slot < code.parameters()
+                || body.locals[*slot as usize].kind & equip_core::code::kinds::FREE != 0
+        }
+        Variable::Name(_) => false,
+    };
+    let slow_unbound: Vec<_> = variables
+        .iter()
+        .map(|v| steps.maybe_unbound(body, *v, !first(v)))
+        .collect();
+    for node in cfg.graph.node_indices() {
+        reached.before_each(&reaching, body, &cfg, node, |at, fact| {
+            let wanted: Vec<_> = (0..slow.len()).filter(|made| slow[*made][at]).collect();
+            assert_eq!(
+                fact.ones().collect::<Vec<_>>(),
+                wanted,
+                "{}: definitions before {at}",
+                what()
+            );
+        });
+        let mut seen = 0;
+        live.before_each(&liveness, body, &cfg, node, |at, fact| {
+            // Where control never ends, what other code may read is live at the ends of blocks.
+            let known = |v: &usize| steps.ends[at] || !variables[*v].is_shared(body);
+            let wanted: Vec<_> = (0..variables.len())
+                .filter(known)
+                .filter(|v| slow_live[*v][at])
+                .collect();
+            assert_eq!(
+                fact.ones().filter(known).collect::<Vec<_>>(),
+                wanted,
+                "{}: live before {at}",
+                what()
+            );
+            seen += 1;
+        });
+        assert_eq!(seen, cfg.block(node).instrs().len(), "{}: {node:?}", what());
+        bound.before_each(&assigned, body, &cfg, node, |at, fact| {
+            let wanted: Vec<_> = (0..variables.len())
+                .filter(|v| !slow_unbound[*v][at])
+                .collect();
+            assert_eq!(
+                fact.variables.ones().collect::<Vec<_>>(),
+                wanted,
+                "{}: assigned before {at}",
+                what()
+            );
+        });
+    }
+    let chains = reaching.chains(&cfg);
+    for (number, found) in chains.uses.iter().enumerate() {
+        assert!(!found.definitions.is_empty(), "{}: {found:?}", what());
+        for made in &found.definitions {
+            assert_eq!(reaching.definitions[*made].variable, found.variable);
+            assert!(
+                chains.uses_of(*made).contains(&number),
+                "{}: {found:?}",
+                what()
+            );
+        }
+    }
+    // The verifier follows exceptions, and knows slots only.
+    if exceptions == Exceptions::Followed {
+        for (at, slots) in verify::bound_at_joins(pyc, id) {
+            let Some(fact) = cfg.block_of(at).and_then(|node| bound.at_start(node)) else {
+                continue;
+            };
+            for (number, variable) in variables.iter().enumerate() {
+                if let (Variable::Slot(slot), false) = (variable, variable.is_shared(body)) {
+                    assert_eq!(
+                        slots[*slot as usize],
+                        fact.variables.contains(number),
+                        "{}: slot {slot} at {at}, as the verifier has it",
+                        what()
+                    );
+                }
+            }
+        }
     }
 }
 

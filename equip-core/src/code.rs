@@ -78,6 +78,15 @@ pub struct CodeObject {
 }
 
 impl CodeObject {
+    /// How many slots arguments take: the first ones.
+    pub fn parameters(&self) -> u32 {
+        let starred = [flags::VARARGS, flags::VARKEYWORDS].into_iter();
+        let starred = starred.filter(|flag| self.flags & flag != 0).count() as u32;
+        self.argcount
+            .saturating_add(self.kwonlyargcount)
+            .saturating_add(starred)
+    }
+
     /// Its parts, to be exchanged.
     pub fn objects_mut(&mut self) -> [&mut ObjectId; 10] {
         [

@@ -1,5 +1,12 @@
 //! The slow twins: each analysis written down from its definition, by reachability alone.
 
+use std::collections::HashSet;
+
+use equip_core::analysis::cfg::can_raise;
+use equip_core::analysis::variables::accesses;
+use equip_core::analysis::{Access, Definition, Variable};
+use equip_core::body::{Arg, Body};
+use equip_core::isa::{Flow, Opcode};
 use petgraph::Direction::{self, Incoming, Outgoing};
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -136,4 +143,171 @@ pub fn simple_paths<N, E>(
         }
     }
     found
+}
+
+/// Steps from instruction to instruction; of an exception, without what the instruction does.
+pub struct Steps {
+    next: Vec<Vec<usize>>,
+    caught: Vec<Option<usize>>,
+    /// Whether it ends the function, when it is done.
+    leaves: Vec<bool>,
+    /// Whether it may raise out of the function, before it has done anything.
+    raises: Vec<bool>,
+    /// Whether some way from before it leads out.
+    pub ends: Vec<bool>,
+    /// Whether some way leads to it.
+    reached: Vec<bool>,
+}
+
+impl Steps {
+    pub fn of(body: &Body, exceptions: bool) -> Steps {
+        let count = body.instrs.len();
+        let mut next = vec![Vec::new(); count];
+        let mut caught = vec![None; count];
+        let [mut leaves, mut raises] = [vec![false; count], vec![false; count]];
+        for (at, instr) in body.instrs.iter().enumerate() {
+            let flow = body.isa.info(instr.opcode).flow;
+            if !matches!(flow, Flow::Exit | Flow::Jump) {
+                next[at].push(at + 1);
+            }
+            if let (Arg::Jump(label), true) = (instr.arg, flow != Flow::Next) {
+                next[at].push(body.at(label));
+            }
+            let asked = matches!(instr.opcode, Opcode::RAISE_VARARGS | Opcode::RERAISE);
+            let may_raise = asked || exceptions && can_raise(instr.opcode);
+            let handler = body.handler(instr).filter(|_| may_raise);
+            caught[at] = handler.map(|handler| body.at(handler.target));
+            leaves[at] = flow == Flow::Exit && !asked;
+            raises[at] = may_raise && instr.handler.is_none();
+        }
+        let mut steps = Steps {
+            ends: (0..count).map(|at| leaves[at] || raises[at]).collect(),
+            next,
+            reached: vec![false; count],
+            caught,
+            leaves,
+            raises,
+        };
+        let mut todo = vec![0];
+        while let Some(at) = todo.pop() {
+            if !std::mem::replace(&mut steps.reached[at], true) {
+                todo.extend(steps.next[at].iter().chain(&steps.caught[at]));
+            }
+        }
+        let mut ends = steps.ends.clone();
+        steps.backwards(&mut ends, |steps, ends, at| {
+            ends[at] || steps.leads_to(ends, at)
+        });
+        steps.ends = ends;
+        steps
+    }
+
+    fn leads_to(&self, known: &[bool], at: usize) -> bool {
+        self.next[at]
+            .iter()
+            .chain(&self.caught[at])
+            .any(|to| known[*to])
+    }
+
+    /// Repeats a rule until it changes nothing.
+    fn backwards(&self, known: &mut [bool], rule: impl Fn(&Steps, &[bool], usize) -> bool) {
+        let mut changed = true;
+        while std::mem::take(&mut changed) {
+            for at in (0..known.len()).rev() {
+                let is = rule(self, known, at);
+                changed |= is != known[at];
+                known[at] = is;
+            }
+        }
+    }
+
+    /// Before which instructions a definition may hold.
+    pub fn reached_by(&self, body: &Body, made: Definition) -> Vec<bool> {
+        let defines = |at: usize| {
+            let mut all = accesses(&body.instrs[at]);
+            all.any(|access| is_definition(access, made.variable))
+        };
+        let mut seen = vec![false; self.next.len()];
+        let mut todo = match made.at {
+            None => vec![0],
+            Some(at) if self.reached[at] => self.next[at].clone(),
+            Some(_) => Vec::new(),
+        };
+        while let Some(at) = todo.pop() {
+            if !std::mem::replace(&mut seen[at], true) {
+                todo.extend(self.caught[at]);
+                todo.extend(self.next[at].iter().filter(|_| !defines(at)));
+            }
+        }
+        seen
+    }
+
+    /// Before which instructions some way leads to a read without a definition between.
+    pub fn live(&self, body: &Body, variable: Variable) -> Vec<bool> {
+        let shared = variable.is_shared(body);
+        let mut live = vec![false; self.next.len()];
+        self.backwards(&mut live, |steps, live, at| {
+            let mut all = accesses(&body.instrs[at]);
+            let first = all.find(|access| {
+                *access == Access::Read(variable) || is_definition(*access, variable)
+            });
+            let done = match first {
+                Some(Access::Read(_)) => true,
+                Some(_) => false,
+                None => shared && steps.leaves[at] || steps.next[at].iter().any(|to| live[*to]),
+            };
+            done || shared && steps.raises[at] || steps.caught[at].is_some_and(|to| live[to])
+        });
+        live
+    }
+
+    /// Before which instructions a variable may have no value: every way is walked, with where on the stack
+    /// its absence was put by.
+    pub fn maybe_unbound(&self, body: &Body, variable: Variable, at_entry: bool) -> Vec<bool> {
+        let depths = equip_core::body::depths(body).unwrap().before;
+        let mut seen = HashSet::new();
+        let mut todo = vec![(0, at_entry, 0u128)];
+        let mut found = vec![false; self.next.len()];
+        while let Some((at, mut unbound, aside)) = todo.pop() {
+            let depth = depths[at] as usize;
+            let mut aside = aside & ((1 << depth) - 1);
+            if !seen.insert((at, unbound, aside)) {
+                continue;
+            }
+            found[at] |= unbound;
+            todo.extend(self.caught[at].map(|to| (to, unbound, aside)));
+            let instr = &body.instrs[at];
+            match (instr.opcode, instr.arg) {
+                (Opcode::LOAD_FAST_AND_CLEAR, Arg::Local(slot))
+                    if variable == Variable::Slot(slot) =>
+                {
+                    aside |= u128::from(unbound) << depth;
+                    unbound = true;
+                }
+                (Opcode::STORE_FAST, Arg::Local(slot)) if variable == Variable::Slot(slot) => {
+                    unbound = aside >> (depth - 1) & 1 == 1;
+                }
+                (Opcode::SWAP, Arg::Int(below)) => {
+                    let (top, other) = (depth - 1, depth - below as usize);
+                    if aside >> top & 1 != aside >> other & 1 {
+                        aside ^= 1 << top | 1 << other;
+                    }
+                }
+                _ => {
+                    for access in accesses(instr) {
+                        let reads = access == Access::Read(variable) && !variable.is_shared(body);
+                        if reads || is_definition(access, variable) {
+                            unbound = access == Access::Delete(variable);
+                        }
+                    }
+                }
+            }
+            todo.extend(self.next[at].iter().map(|to| (*to, unbound, aside)));
+        }
+        found
+    }
+}
+
+fn is_definition(access: Access, variable: Variable) -> bool {
+    access == Access::Write(variable) || access == Access::Delete(variable)
 }

@@ -2,7 +2,7 @@
 
 use super::tables::Range;
 use super::{Fault, Rule, Subject, fault};
-use crate::code::{flags, kinds};
+use crate::code::kinds;
 use crate::isa::{Flow, LoopExit, OpInfo, Opcode, Operand, YieldArg};
 
 /// No index.
@@ -238,10 +238,7 @@ fn check_slots(subject: &Subject<'_>) -> Result<(), Fault> {
 impl Subject<'_> {
     /// How many slots the caller fills.
     pub(super) fn arguments(&self) -> u64 {
-        let code = self.code;
-        let starred = [flags::VARARGS, flags::VARKEYWORDS];
-        let starred = starred.iter().filter(|flag| code.flags & **flag != 0);
-        u64::from(code.argcount) + u64::from(code.kwonlyargcount) + starred.count() as u64
+        u64::from(self.code.parameters())
     }
 
     /// How many free variables there are.

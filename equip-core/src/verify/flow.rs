@@ -130,6 +130,19 @@ impl Flow {
         Ok(())
     }
 
+    /// At each join point that control reaches, which slots certainly hold an object.
+    pub fn bound_at_joins(&self) -> Vec<(usize, Vec<bool>)> {
+        let slots = self.frame.locals.len();
+        let joins = self.places.iter().zip(&self.known);
+        let bound = |known: Known| {
+            let locals = &self.locals[known.locals..known.locals + slots];
+            locals.iter().map(|slot| *slot == Slot::OBJECT).collect()
+        };
+        joins
+            .filter_map(|(at, known)| Some((*at as usize, bound((*known)?))))
+            .collect()
+    }
+
     /// The frame as a call makes it.
     fn enter(&mut self, subject: &Subject<'_>) {
         let frame = &mut self.frame;

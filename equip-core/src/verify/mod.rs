@@ -200,6 +200,17 @@ pub fn verify(pyc: &PycFile<'_>, codes: &[ObjectId]) -> Vec<Complaint> {
     codes.iter().filter_map(|id| judge(*id)).collect()
 }
 
+/// Which slots certainly hold an object, where ways through a sound code object join: the index of the
+/// instruction there, and whether each slot does. The analyses are tested against it.
+pub fn bound_at_joins(pyc: &PycFile<'_>, id: ObjectId) -> Vec<(usize, Vec<bool>)> {
+    let mut instrs = decode::Instrs::default();
+    let mut flow = flow::Flow::default();
+    match pyc.objects.code(id) {
+        Some(code) if judge(pyc, code, &mut instrs, &mut flow).is_ok() => flow.bound_at_joins(),
+        _ => Vec::new(),
+    }
+}
+
 fn judge(
     pyc: &PycFile<'_>,
     code: &CodeObject,
