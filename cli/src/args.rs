@@ -64,6 +64,9 @@ pub enum Command {
     Decls(Targets),
     /// Show bytecode; a target may be followed by `:` and a qualname.
     Dis(Dis),
+    // Clap would prefer a line here to what is on the type.
+    #[allow(missing_docs)]
+    Cfg(Cfg),
     /// Judge every code object of a program.
     Verify(Targets),
     /// Put the originals back.
@@ -94,6 +97,42 @@ pub struct Dis {
     pub targets: Vec<String>,
 }
 
+/// Show the flow of control; a target may be followed by `:` and a qualname.
+///
+/// Blocks are numbered in code order; the last is the exit, where all ways out end. JSON is a list of
+/// graphs with `file`, `python`, `qualname`, `key`, `kind`, `first_line`, `end_line`, `source`,
+/// `exceptions`, `entry`, `exit`, and
+///
+/// - `blocks`: `index`, `first_line`, `last_line`, `source` (`line`, `text`), `instructions`
+///   (`index`, `opcode`, `operand`, `line`, `end_line`, `column`, `end_column`),
+///   `immediate_dominator`, `immediate_post_dominator`, `dominance_frontier`, `loop` (the
+///   innermost), `loop_depth`, `control_dependences` (edges);
+/// - `edges`: `index`, `from`, `to`, `kind` (next, true, false, jump, resume, exception, raise,
+///   return), `back`;
+/// - `loops`: `index`, `head`, `back_edges`, `parent`, `depth`, `blocks`, `exits` (edges);
+/// - `irreducible`: `blocks`, `entries`.
+///
+/// What is not known, or not there, is null. Keys are only ever added.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Cfg {
+    /// A folder, `.py` or `.pyc`, with `:qualname` behind it to see one declaration.
+    #[arg(value_name = "TARGET[:QUALNAME]", required = true)]
+    pub targets: Vec<String>,
+
+    /// What to make: text; JSON (as with --report json); Graphviz's dot; a picture of one function.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<GraphFormat>,
+
+    /// Without the edges of instructions that raise unasked, and what only they lead to.
+    #[arg(long)]
+    pub no_exceptions: bool,
+
+    /// Write there, not to standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// What to start.
 #[derive(Debug, Args)]
 pub struct Run {
@@ -117,6 +156,19 @@ pub struct Counts {
     /// Only that many, those with the most calls first.
     #[arg(long, value_name = "N")]
     pub top: Option<usize>,
+}
+
+/// Forms of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For Graphviz.
+    Dot,
+    /// For browsers.
+    Svg,
 }
 
 /// Forms of a report.

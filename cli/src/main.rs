@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod flow;
 mod output;
 mod progress;
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         None => commands::instrument::run(&arguments),
         Some(Command::Decls(options)) => commands::inspect::decls(options, &arguments),
         Some(Command::Dis(options)) => commands::inspect::dis(options, &arguments),
+        Some(Command::Cfg(options)) => commands::cfg::run(options, &arguments),
         Some(Command::Verify(options)) => commands::verify::run(options, &arguments),
         Some(Command::Restore(options)) => commands::restore::run(options, &arguments),
         Some(Command::Status(options)) => commands::restore::status(options, &arguments),

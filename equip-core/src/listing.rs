@@ -62,7 +62,8 @@ pub fn disassemble(pyc: &PycFile<'_>, id: ObjectId, out: &mut String) -> Result<
     Ok(())
 }
 
-fn operand(
+/// What an instruction's operand means; `label` names the instruction that a jump leads to.
+pub fn operand(
     body: &Body,
     objects: &Objects<'_>,
     instr: &body::Instr,
@@ -106,16 +107,10 @@ fn operand(
             Opcode::BINARY_OP => named(isa.binary_operators, value),
             Opcode::COMPARE_OP => {
                 let shift = isa.compare_shift;
-                let bool_flag = if isa.exact_bool_jumps && value & 16 != 0 {
-                    "bool("
-                } else {
-                    ""
-                };
                 let text = named(isa.compare, value >> shift);
-                if bool_flag.is_empty() {
-                    text
-                } else {
-                    format!("bool({text})")
+                match isa.exact_bool_jumps && value & 16 != 0 {
+                    true => format!("bool({text})"),
+                    false => text,
                 }
             }
             Opcode::CALL_INTRINSIC_1 => named(isa.intrinsics_1, value),

@@ -1,5 +1,6 @@
 //! Looking into programs: declarations and bytecode.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use equip_core::declaration::{
@@ -15,7 +16,7 @@ use crate::args::{Arguments, Dis, Format, Targets};
 use crate::output::{note, out};
 
 /// The bytes of a module, compiled in memory where there is no fresh bytecode.
-fn bytes_of(module: &Module, helpers: &Helpers) -> Result<Vec<u8>, String> {
+pub(super) fn bytes_of(module: &Module, helpers: &Helpers) -> Result<Vec<u8>, String> {
     let current = std::fs::read(&module.pyc);
     match (&module.source, module.isa) {
         (Some(source), Some(isa)) => {
@@ -35,7 +36,7 @@ fn bytes_of(module: &Module, helpers: &Helpers) -> Result<Vec<u8>, String> {
 }
 
 /// Optimised bytecode says the same again, unless it was named.
-fn is_asked_for(module: &Module) -> bool {
+pub(super) fn is_asked_for(module: &Module) -> bool {
     module.optimize == 0 || module.isa.is_none()
 }
 
@@ -73,7 +74,7 @@ pub fn decls(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
     Ok(u8::from(failed))
 }
 
-fn kind_name(kind: Kind) -> &'static str {
+pub(super) fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Module => "module",
         Kind::Class => "class",
@@ -187,16 +188,52 @@ fn tree_json(found: &Declarations<'_>, one: &Declaration<'_>) -> Value {
     })
 }
 
+/// A target, and the name of a declaration in it: a qualname, or a key with colons of its own.
+pub(super) fn named(target: &str) -> (&str, Option<&str>) {
+    if std::path::Path::new(target).exists() {
+        return (target, None);
+    }
+    let mut splits = target.rmatch_indices(':').map(|(at, _)| at);
+    let at = splits
+        .find(|at| std::path::Path::new(&target[..*at]).exists())
+        .or_else(|| target.rfind(':'));
+    at.map_or((target, None), |at| {
+        (&target[..at], Some(&target[at + 1..]))
+    })
+}
+
+/// The keys, with line and number also where no functions but the compiler's own scopes share them.
+pub(super) fn keys(found: &Declarations<'_>) -> Vec<String> {
+    let mut keys = found.keys();
+    let shared = |keys: &[String]| {
+        let mut count: BTreeMap<String, u32> = BTreeMap::new();
+        for key in keys {
+            *count.entry(key.clone()).or_default() += 1;
+        }
+        count.retain(|_, count| *count > 1);
+        count
+    };
+    let several = shared(&keys);
+    for (key, one) in keys.iter_mut().zip(&found.list) {
+        if several.contains_key(key) {
+            *key = format!("{key}:{}", one.first_line);
+        }
+    }
+    let mut left = shared(&keys);
+    for key in keys.iter_mut().rev() {
+        if let Some(number) = left.get_mut(key) {
+            *key = format!("{key}:{number}");
+            *number -= 1;
+        }
+    }
+    keys
+}
+
 pub fn dis(options: &Dis, arguments: &Arguments) -> anyhow::Result<u8> {
     let helpers = Helpers::new(super::search(arguments));
     let mut failed = false;
     for target in &options.targets {
-        let (path, qualname) = match target.rsplit_once(':') {
-            Some((path, qualname)) if !std::path::Path::new(target).exists() => {
-                (path, Some(qualname))
-            }
-            _ => (target.as_str(), None),
-        };
+        let (path, qualname) = named(target);
         let program = super::find(&[PathBuf::from(path)], arguments)?;
         failed |= super::say_unreadable(&program) > 0;
         let mut matches = 0;
@@ -209,8 +246,9 @@ pub fn dis(options: &Dis, arguments: &Arguments) -> anyhow::Result<u8> {
                 .to_string();
             let result = bytes_of(module, &helpers).and_then(|bytes| {
                 let pyc = PycFile::parse(&bytes).map_err(|error| error.to_string())?;
-                for one in &declarations(&pyc).list {
-                    if qualname.is_none_or(|wanted| one.qualname == wanted) {
+                let found = declarations(&pyc);
+                for (one, key) in found.list.iter().zip(keys(&found)) {
+                    if qualname.is_none_or(|wanted| one.qualname == wanted || key == wanted) {
                         matches += 1;
                         let mut text = String::new();
                         listing::disassemble(&pyc, one.code, &mut text)
