@@ -338,3 +338,51 @@ print([one for one in seen if one[0] in ('call', 'return')])
         assert!(trace.contains("-> m:work(n=1)"), "{trace}");
     }
 }
+
+/// What modules hold of plugins travels with functions that are pickled by value, as cloudpickle and dill
+/// do; and no `__import__` of the program's is asked for the runtime.
+#[test]
+fn programs_that_pickle_by_value_or_restrict_imports_go_on() {
+    let program = "
+import builtins, copy, pickle
+real = builtins.__import__
+def only(name, *rest):
+    if name not in ('m', 'os', '_io'):
+        raise ImportError('not allowed: ' + name)
+    return real(name, *rest)
+builtins.__import__ = only
+import m
+builtins.__import__ = real
+hidden = {name: value for name, value in vars(m).items() if name.startswith('_equip.')}
+for name, value in hidden.items():
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        pickle.loads(pickle.dumps(value, protocol))
+    if not isinstance(value, list):
+        assert copy.deepcopy(value) is value, name
+print(m.f(1), len(hidden) > 0)
+elsewhere = {name: pickle.loads(pickle.dumps(value)) for name, value in hidden.items()}
+print(type(m.f)(m.f.__code__, elsewhere)(2))
+";
+    for one in interpreters() {
+        for plugin in ["callcount", "tracer"] {
+            let folder = scratch();
+            std::fs::write(
+                folder.path().join("m.py"),
+                "import os\ndef f(x):\n    return x\n",
+            )
+            .unwrap();
+            ok(equip(folder.path())
+                .args(["-q", "--plugin", plugin, "--python"])
+                .arg(&one.path)
+                .args(["--set", &format!("{plugin}.output=out.txt"), "m.py"]));
+            let mut command = python(one, folder.path());
+            let output = ok(command.args(["-c", program]));
+            assert_eq!(
+                text(&output.stdout),
+                "1 True\n2\n",
+                "{plugin} on {}",
+                one.isa.version
+            );
+        }
+    }
+}

@@ -468,19 +468,28 @@ fn parse_import(statement: &str) -> Result<ImportStatement, &'static str> {
 
 /// Finds or makes a runtime module. It is kept in `sys`'s own namespace: there is one for each
 /// process (and subinterpreter) however many modules use it, `sys.modules` may be emptied, and
-/// nothing needs to be found on `sys.path`. Only builtin modules are imported. `_imp`'s lock makes
-/// threads that import at the same time agree.
+/// nothing needs to be found on `sys.path`. Only builtin modules are imported, and not by what the program
+/// may have put in the place of `builtins.__import__`: the module's spec leads to importlib's own. `_imp`'s
+/// lock makes threads that import at the same time agree.
 const RUNTIME: &str = "\
-import sys as __equip_sys
+__equip_own = getattr(globals().get('__spec__').__class__.__init__, '__globals__', None) or {}
+if 'BuiltinImporter' in __equip_own:
+    __equip_sys = __equip_own['sys']
+    __equip_import = __equip_own['__import__']
+else:
+    import sys as __equip_sys, builtins as __equip_builtins
+    __equip_import = __equip_builtins.__import__
 __equip_rt = __equip_sys.__dict__.get(__equip_const_key__)
 if __equip_rt is None:
-    import _imp as __equip_imp, builtins as __equip_builtins, marshal as __equip_marshal
+    __equip_imp = __equip_import('_imp')
     __equip_imp.acquire_lock()
     try:
         __equip_rt = __equip_sys.__dict__.get(__equip_const_key__)
         if __equip_rt is None:
+            __equip_builtins = __equip_import('builtins')
             __equip_rt = __equip_sys.__class__(__equip_const_name__)
-            __equip_rt.OPTIONS, __equip_code = __equip_marshal.loads(__equip_const_code__)
+            __equip_rt.__builtins__ = {**__equip_builtins.__dict__, '__import__': __equip_import}
+            __equip_rt.OPTIONS, __equip_code = __equip_import('marshal').loads(__equip_const_code__)
             __equip_builtins.exec(__equip_code, __equip_rt.__dict__)
             __equip_sys.__dict__[__equip_const_key__] = __equip_rt
     finally:

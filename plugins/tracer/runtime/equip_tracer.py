@@ -27,7 +27,7 @@ from _functools import partial
 # Bound now, as all that is used later: a program may replace what modules hold.
 from builtins import (
     AttributeError, BaseException, BlockingIOError, Exception, KeyboardInterrupt, OSError, bool, bytearray, bytes,
-    complex, dict, enumerate, float, frozenset, id, int, issubclass, len, list, object, range, repr, set, str, tuple,
+    complex, dict, enumerate, eval, float, frozenset, id, int, issubclass, len, list, object, range, repr, set, str, tuple,
     type, zip,
 )
 from posix import (
@@ -57,6 +57,20 @@ _BATCH = 512
 _PERIOD = 250_000_000
 
 
+class _Probe(partial):
+    """What modules get, by other names: a program that lists its functions takes none for one. Who pickles
+    a function by value takes it along; where that arrives, nothing is traced."""
+
+    def __reduce__(self):
+        return eval, ("lambda *_: None",)
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, _):
+        return self
+
+
 class _Function:
     __slots__ = ("name", "json", "parameters", "keys", "suspends", "is_async")
 
@@ -79,7 +93,13 @@ class _File:
                  "stopping", "forked", "label", "ended", "numbers", "threads", "crowd")
 
 
-_local = _thread._local()
+class _Local(_thread._local):
+    """What a thread has: None until it has something, since an exception would be told to tracers (3.12)."""
+
+    thread = None
+
+
+_local = _Local()
 _threads = {}
 _MAX_INDENT = 40  # deeper calls have their depth as a number
 _events = []  # (what, thread, function, task, time, CPU time, values, depth)
@@ -206,7 +226,8 @@ def _begin_thread():
 def _find_name(thread):
     name = None
     try:
-        active = sys.modules["threading"].__dict__["_active"]
+        active = sys.modules.get("threading")
+        active = active and active.__dict__.get("_active")
         if type(active) is dict and thread.ident in active:
             name = object.__getattribute__(active[thread.ident], "__dict__")["_name"]
     except Exception:
@@ -266,9 +287,8 @@ def register(module, functions):
 
     def enter(number, values):
         nonlocal events
-        try:
-            thread = local.thread
-        except AttributeError:
+        thread = local.thread
+        if thread is None:
             thread = _begin_thread()
         if thread.busy:
             return None
@@ -327,15 +347,14 @@ def register(module, functions):
         finally:
             thread.busy = file.stopping
 
-    return partial(enter)
+    return _Probe(enter)
 
 
 def leave(call, value, how="return"):
     """The end of a slice of a call: `how` is return, raise or yield."""
     file = _file
-    try:
-        thread = _local.thread
-    except AttributeError:
+    thread = _local.thread
+    if thread is None:
         thread = _begin_thread()
     if thread.busy:
         return
@@ -397,9 +416,8 @@ def leave(call, value, how="return"):
 def resume(call, value, error):
     """A call that was suspended goes on: with what was sent, or with what was thrown in."""
     file = _file
-    try:
-        thread = _local.thread
-    except AttributeError:
+    thread = _local.thread
+    if thread is None:
         thread = _begin_thread()
     if thread.busy:
         return
@@ -809,9 +827,8 @@ def finish():
     file = _file
     if getpid() != file.process:
         return
-    try:
-        thread = _local.thread
-    except AttributeError:
+    thread = _local.thread
+    if thread is None:
         thread = _begin_thread()
     thread.busy = True
     try:
@@ -875,9 +892,8 @@ def _forked():
     _flows.clear()
     _tracks.clear()
     _threads.clear()
-    try:
-        thread = _local.thread
-    except AttributeError:
+    thread = _local.thread
+    if thread is None:
         return
     _threads[thread.number] = thread
     thread.head = '"pid":%d,"tid":%d,"ts":' % (file.process, thread.number)
@@ -906,8 +922,7 @@ else:
     _open()  # now: so that processes which this one starts see that the name is taken
 posix.register_at_fork(after_in_child=_forked)
 atexit.register(finish)
-# Modules get these by other names. A program that lists its functions takes no partial object for one.
-leave, resume = partial(leave), partial(resume)
+leave, resume = _Probe(leave), _Probe(resume)
 for _module in ("_functools", "atexit", "time"):
     if _module not in _known:
         # A program that has not imported it finds it as it would have.
