@@ -230,6 +230,7 @@ pub fn notices_calls(program: &Path) -> bool {
     [
         "exits_recursion",
         "exits_trace",
+        "exits_traced_calls",
         "exits_monitoring",
         "exits_jumps",
         "exits_deep_jump",

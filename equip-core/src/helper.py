@@ -189,8 +189,11 @@ def unseen(code):
 
     CPython tells tracers, profilers and debuggers nothing of code in front of a RESUME, and leaves its frame
     out of tracebacks; a debugger does not step into a probe's runtime, a profile does not count it. Before
-    PEP 669 the end of such a frame was told all the same, so there all stays as it is.
+    PEP 669 the end of such a frame was told all the same, so there all stays as it is. What is raised in one
+    would be told too (and 3.15 crashes then: its tables of events are for code that has a RESUME), but
+    for code with this flag of CPython's own; 3.12, which has none, tells it.
     """
+    no_monitoring_events = 0x200_0000
     consts = tuple(unseen(const) if hasattr(const, "co_code") else const for const in code.co_consts)
     code = code.replace(co_consts=consts)
     generator = code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR)
@@ -202,7 +205,7 @@ def unseen(code):
     for start in starts:
         units = 1 + caches("RESUME")
         bytecode[start:start + 2 * units] = bytes([dis.opmap["NOP"], 0]) * units
-    return code.replace(co_code=bytes(bytecode))
+    return code.replace(co_code=bytes(bytecode), co_flags=code.co_flags | no_monitoring_events)
 
 
 def caches(name):
