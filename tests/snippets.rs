@@ -2,7 +2,7 @@
 
 mod harness;
 
-use harness::{equip, interpreters, python, scratch, text};
+use harness::{equip, interpreters, name_of, python, same_behaviour, scratch, text};
 
 /// A program, a snippet and where it goes, and what the program then prints.
 struct Case {
@@ -396,4 +396,44 @@ fn snippets_do_what_they_say() {
         println!("CPython {}: {} snippets", one.isa.version, CASES.len());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Handlers of snippets stand between the program's instructions; what they may catch is their own.
+#[test]
+fn nothing_is_noticed_of_snippets_that_fail_or_have_handlers() {
+    let chosen = [
+        "arguments",
+        "comprehensions",
+        "control",
+        "coroutines",
+        "exits_async_generators",
+        "exits_callers",
+        "exits_thrown",
+        "generators",
+        "namespaces",
+        "tracebacks",
+    ];
+    let sites = [
+        r#"sites={each_line="len([])", on_resume="len([])"}"#,
+        r#"sites={each_line="try:\n    undefined_name\nexcept Exception:\n    pass"}"#,
+        r#"sites={before="h = lambda: x", each_line="({arguments}, x)", after="x", on_raise="lambda: x", on_exit="h = lambda: {arg0}\nh()", on_resume="{arg0}"}"#,
+    ];
+    let fixed = [
+        "--plugin",
+        "snippets",
+        "--set",
+        "snippets.site=none",
+        "--set",
+        "snippets.on_error=ignore",
+        "--set",
+    ];
+    let sites = sites.map(|sites| format!("snippets.{sites}"));
+    let state = r#"snippets.sites={before="t = 1", each_line="t = 2", on_exit="t"}"#;
+    let mut pipelines: Vec<Vec<&str>> = sites
+        .iter()
+        .map(|sites| [&fixed[..], &[sites]].concat())
+        .collect();
+    pipelines.push([&fixed[..], &[state, "--set", "snippets.everywhere=true"]].concat());
+    let pipelines: Vec<&[&str]> = pipelines.iter().map(|pipeline| &pipeline[..]).collect();
+    same_behaviour(&pipelines, |program| chosen.contains(&name_of(program)));
 }

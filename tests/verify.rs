@@ -403,6 +403,13 @@ fn cases() -> Vec<Case> {
             ".range try tried handler 0\nRESUME 0\ntry:\n%callee\n%call 0\ntried:\nRETURN_VALUE\nhandler:\nEXTENDED_ARG 0\nRERAISE 0",
             ("handler 0\n", "handler+1 0\n"),
         ),
+        case(
+            Handlers,
+            "into the handler of the LOAD_CONST before it",
+            (13, 15),
+            ".stack 3\n.range try tried handler 0\nRESUME 0\n%callee\ntry:\nLOAD_CONST 0\nNOP\ntried:\nNOP\n%call 1\nRETURN_VALUE\nhandler:\nRERAISE 0",
+            ("NOP\n%call 1", "%call 1"),
+        ),
         // Neighbours.
         case(
             Adjacency,

@@ -19,6 +19,22 @@ impl std::fmt::Display for Version {
     }
 }
 
+/// Whether an instruction can run Python code in a frame of its own, without a call in C between: a
+/// function, the next step of a generator, a property, `__getitem__`. Of some version, at least.
+pub fn runs_frame(opcode: Opcode) -> bool {
+    matches!(
+        opcode,
+        Opcode::CALL
+            | Opcode::CALL_KW
+            | Opcode::CALL_FUNCTION_EX
+            | Opcode::FOR_ITER
+            | Opcode::SEND
+            | Opcode::LOAD_ATTR
+            | Opcode::BINARY_SUBSCR
+            | Opcode::BINARY_OP
+    )
+}
+
 /// How an instruction's operand is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operand {
@@ -278,6 +294,8 @@ pub struct Isa {
     pub throw_reads_send: bool,
     /// Whether a handler may have the line that raised without being a line event of its own.
     pub handler_lines: bool,
+    /// Whether what a callee raises is looked up one code unit before the instruction that runs it.
+    pub callers_handler_before: bool,
     /// Whether `LOAD_FAST` itself raises on an unbound local; else that is `LOAD_FAST_CHECK`'s work.
     pub load_fast_checks: bool,
     /// Whether `POP_TOP` may find a NULL.

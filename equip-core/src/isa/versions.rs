@@ -47,6 +47,7 @@ const BASE_311: Isa = Isa {
     throw_reads_send: true,
     handler_lines: true,
     load_fast_checks: true,
+    callers_handler_before: false,
     pops_null: false,
     exact_bool_jumps: false,
     compare_shift: 0,
@@ -86,6 +87,7 @@ const BASE_313: Isa = Isa {
     loop_exit: LoopExit::KeepsIterator,
     yield_arg: YieldArg::Delegates,
     handler_lines: true,
+    callers_handler_before: true,
     resume: ResumeBits {
         reason: 3,
         depth1: 4,

@@ -13,7 +13,7 @@
 //! nobody can know here: their copy has none.
 
 use equip_plugin_api::edit::Site;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::splice::{SiteState, Splicer, Subject};
 use super::{Place, Probe, Refusal, sites, state};
@@ -100,7 +100,8 @@ impl Wrapper {
         })
     }
 
-    fn is(&self, id: HandlerId) -> bool {
+    /// Whether a handler of the program is it.
+    pub fn is(&self, id: HandlerId) -> bool {
         self.is.get(id.0 as usize).is_some_and(|is| *is)
     }
 }
@@ -127,6 +128,8 @@ struct Catch {
     location: Location,
     /// The line that snippets are told of where that has none.
     line: i32,
+    /// The one instruction that it is for, if there is only one.
+    at: Option<usize>,
     /// Which probes, in order.
     probes: Vec<usize>,
     /// Where what it raises again goes.
@@ -146,21 +149,32 @@ impl Plan<'_> {
         splicer: &mut Splicer<'_, '_, '_>,
         guard: Guard,
     ) -> Result<(), (usize, Refusal)> {
-        let mut copies: FxHashMap<i32, HandlerId> = FxHashMap::default();
-        let mut order = Vec::new();
+        let mut guarded = Vec::new();
         let mut marks = splicer.levels.clone().into_iter().peekable();
         let mut level = PROLOGUE;
         for at in 0..splicer.out.len() {
             while let Some((_, next)) = marks.next_if(|(from, _)| *from as usize <= at) {
                 level = next;
             }
-            let instr = splicer.out[at];
-            if level <= guard.level || !self.leaves(at, &instr) {
-                continue;
+            let instr = &splicer.out[at];
+            if level > guard.level && self.leaves(at, instr) {
+                let knows = splicer.body.isa.handler_lines && level != RESTORING;
+                let line = if knows { instr.location.line.max(0) } else { 0 };
+                guarded.push((at, line, can_raise(instr.opcode)));
             }
-            let line = match splicer.body.isa.handler_lines {
-                true if level != RESTORING && can_raise(instr.opcode) => instr.location.line.max(0),
-                _ => 0,
+        }
+        let raising = guarded.iter().filter(|(.., raises)| *raises);
+        let lines: FxHashSet<i32> = raising.map(|(_, line, _)| *line).collect();
+        let mut copies: FxHashMap<i32, HandlerId> = FxHashMap::default();
+        let mut order = Vec::new();
+        for (at, line, _) in guarded {
+            // What cannot raise needs no copy of its own, but what it stands before may want its (`callers`).
+            // What is thrown in comes from a `RESUME`, see `catch_thrown`.
+            let suspends = splicer.out[at].opcode == Opcode::YIELD_VALUE;
+            let line = if suspends || !lines.contains(&line) {
+                0
+            } else {
+                line
             };
             let id = *copies.entry(line).or_insert_with(|| {
                 let id = splicer.catching(splicer.state.depth);
@@ -186,6 +200,7 @@ impl Plan<'_> {
                 id,
                 location,
                 line: self.line,
+                at: None,
                 probes: probes.clone(),
                 then: None,
                 failed: None,
@@ -261,6 +276,7 @@ impl Plan<'_> {
                 // CPython would tell a line event: what was suspended last is a `RESUME`, which hides none.
                 location: Location::NONE,
                 line: instr.location.line.max(self.line),
+                at: Some(from),
                 probes: probes.clone(),
                 then: instr.handler,
                 failed: around.handler,
@@ -291,7 +307,7 @@ impl Plan<'_> {
             line,
             handler: catch.then,
             depth: depth + 3,
-            at: 0,
+            at: catch.at,
             starts: false,
             subject: Some(Subject::Exception),
         };
@@ -404,7 +420,6 @@ fn can_raise(opcode: Opcode) -> bool {
             | Opcode::JUMP_FORWARD
             | Opcode::POP_EXCEPT
             | Opcode::PUSH_EXC_INFO
-            // What is thrown in comes from a `RESUME`, see `catch_thrown`.
             | Opcode::YIELD_VALUE
     )
 }

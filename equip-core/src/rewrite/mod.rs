@@ -4,11 +4,13 @@
 //! one place, they nest as decorators do: pipeline order going in, reverse order coming out.
 
 mod borrowed;
+mod callers;
 mod enclose;
 mod private;
 mod sites;
 mod splice;
 mod state;
+mod taken;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use sites::Point;
 pub use splice::Interner;
 use splice::{SiteState, Splicer, Subject};
 use state::State;
+use taken::Taken;
 
 /// Where code goes: a site of a plugin, or the top of a module, where imports go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,6 +220,20 @@ fn splice_all<'a>(
             }
         }));
     }
+    let taken = Taken::of(&body, || body::depths(&body).ok());
+    for placed in &mut placed {
+        let is_line = matches!(
+            probes[placed.probe].place,
+            Place::At(Site::EachLine | Site::Line(_))
+        );
+        if is_line && taken.any(placed.point.at as usize) {
+            let point = placed.point.clone();
+            placed.point = sites::given_back(&body, point, |at| taken.any(at));
+            if !placed.point.by_jump {
+                placed.phase = Phase::Falling;
+            }
+        }
+    }
     placed.sort_by_key(|placed| (placed.point.at, placed.phase, placed.order));
     let guards = enclose::guards(probes);
     let guarded = !guards.is_empty();
@@ -253,11 +270,16 @@ fn splice_all<'a>(
         true => body_start(&body, objects, host).map_err(|refusal| (0, refusal))?,
         false => 0,
     };
+    // Lines of class and module bodies begin before the body does: with what the compiler adds to them.
+    let room_at = match host.scope {
+        Scope::Function => start,
+        _ => sites::start_resume(&body).map_or(start, |resume| resume + 1),
+    };
     // Without a line: where the first line begins, the stack must be as it is in all others, or a
     // debugger could not jump. On the line of the `RESUME` that is no matter, and there another line
     // between would be an event.
-    let first = location_from(&body.instrs, start);
-    let room = match start.checked_sub(1).map(|at| body.instrs[at].location) {
+    let first = location_from(&body.instrs, room_at);
+    let room = match room_at.checked_sub(1).map(|at| body.instrs[at].location) {
         Some(resume) if resume.line == first.line => first,
         _ => Location::NONE,
     };
@@ -273,6 +295,7 @@ fn splice_all<'a>(
     let mut emitted: Vec<u32> = vec![0; old.len()];
     let mut splicer = Splicer::new(&mut body, objects, interner, host, compiler, &old);
     splicer.state = state.clone();
+    splicer.taken = taken.clone();
     splicer.out.reserve(old.len() + placed.len() * 12);
     splicer.at_level(enclose::PROLOGUE);
     let mut next = 0;
@@ -289,17 +312,25 @@ fn splice_all<'a>(
         }
         let here = &placed[first..next];
         let returns = matches!(instr.opcode, Opcode::RETURN_VALUE | Opcode::RETURN_CONST);
-        let level = match is_deep {
+        // Where an inlined comprehension has taken variables over, and has no handler (yet, or any more) that
+        // gives them back, guards could not read them. Only lack of memory raises there.
+        let wraps = |id| wrapper.as_ref().is_some_and(|wrapper| wrapper.is(id));
+        let is_unclear = taken.any(at) && instr.handler.is_none_or(wraps);
+        let level = match is_deep && !is_unclear {
             true => enclose::level_of_program(instr, at, start),
             false => enclose::PROLOGUE,
         };
+        let level_of = |probe: &Probe<'_>| match is_unclear {
+            true => enclose::PROLOGUE,
+            false => enclose::level(probe),
+        };
         let delegates = body_isa.throw_reads_send && is_deep && sites::suspended(&old, at) < at;
-        let plain = here.is_empty() && !delegates && (kept == 0 || at != start && !returns);
+        let plain = here.is_empty() && !delegates && (kept == 0 || at != room_at && !returns);
         if plain || depth_at(at) < 0 {
             moved[at] = splicer.out.len() as u32;
             emitted[at] = moved[at];
             splicer.at_level(level);
-            let handler = instr.handler.filter(|_| kept == 0 || at >= start);
+            let handler = instr.handler.filter(|_| kept == 0 || at >= room_at);
             splicer.out.push(Instr { handler, ..*instr });
             continue;
         }
@@ -315,13 +346,19 @@ fn splice_all<'a>(
                 line: old[at - 2].location.line,
                 handler: old[sites::suspended(&old, at - 2)].handler,
                 depth: (depth_at(at - 2) - 1) as u32 + kept,
-                at,
+                at: Some(at),
                 starts: false,
                 subject: Some(Subject::Yield),
             };
             splicer.at_level(level);
+            // What the delegate raises is raised here: tracebacks show the whole suspension.
             ended.push((at - 2, splicer.out.len()));
-            splicer.push(Opcode::JUMP_FORWARD, Arg::Jump(over), &around);
+            splicer.out.push(Instr {
+                opcode: Opcode::JUMP_FORWARD,
+                arg: Arg::Jump(over),
+                location: old[at - 2].location,
+                handler: around.handler,
+            });
             splicer.body.labels[short.0 as usize] = splicer.out.len() as u32;
             for placed in &here[..falling] {
                 let probe = &probes[placed.probe];
@@ -335,12 +372,12 @@ fn splice_all<'a>(
             splicer.body.labels[over.0 as usize] = splicer.out.len() as u32;
         }
         for (index, placed) in here[..falling].iter().enumerate() {
-            if index == tops && at == start {
+            if index == tops && at == room_at {
                 splicer.make_room(kept, depth_at(at) as u32, room);
             }
             let probe = &probes[placed.probe];
             let depth = match probe.place {
-                Place::Top => depth_at(at) as u32,
+                Place::Top if at == room_at => depth_at(at) as u32,
                 _ => depth_at(at) as u32 + kept,
             };
             // A line begins inside the `try` that it is in; what stands behind an instruction is where
@@ -355,16 +392,16 @@ fn splice_all<'a>(
                 line: location_from(&old, at).line,
                 handler: place.and_then(|at| splicer.reachable(old[at].handler, depth)),
                 depth,
-                at,
-                starts: true,
+                at: Some(at),
+                starts: at_start(probe),
                 subject: (probe.place == Place::At(Site::OnResume)).then_some(Subject::Yield),
             };
-            splicer.at_level(enclose::level(probe));
+            splicer.at_level(level_of(probe));
             splicer
                 .probe(probe, &site)
                 .map_err(|refusal| (placed.probe, refusal))?;
         }
-        if tops == falling && at == start {
+        if tops == falling && at == room_at {
             splicer.make_room(kept, depth_at(at) as u32, room);
         }
         let depth = depth_at(at) as u32 + kept;
@@ -373,7 +410,7 @@ fn splice_all<'a>(
             line: location_from(&old, at).line,
             handler: splicer.reachable(instr.handler, depth),
             depth,
-            at,
+            at: Some(at),
             starts: false,
             subject: None,
         };
@@ -394,7 +431,7 @@ fn splice_all<'a>(
         moved[at] = splicer.out.len() as u32;
         for placed in &here[falling..arrivals] {
             let probe = &probes[placed.probe];
-            splicer.at_level(enclose::level(probe));
+            splicer.at_level(level_of(probe));
             splicer
                 .probe(probe, &site)
                 .map_err(|refusal| (placed.probe, refusal))?;
@@ -437,7 +474,7 @@ fn splice_all<'a>(
                 handler: splicer.reachable(handler, depth),
                 ..site
             };
-            splicer.at_level(enclose::level(probe));
+            splicer.at_level(level_of(probe));
             splicer
                 .probe(probe, &site)
                 .map_err(|refusal| (placed.probe, refusal))?;
@@ -486,6 +523,7 @@ fn splice_all<'a>(
     }
     let deep = std::mem::take(&mut splicer.deep);
     body.instrs = std::mem::take(&mut splicer.out);
+    callers::shield(&mut body);
     if is_deep {
         let depths = body::depths(&body).map_err(|error| (0, Refusal::Body(error)))?;
         body.stacksize = body.stacksize.max(depths.max);

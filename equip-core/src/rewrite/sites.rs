@@ -39,7 +39,7 @@ impl Point {
 }
 
 /// The index of the `RESUME` that starts the body proper.
-fn start_resume(body: &Body) -> Option<usize> {
+pub fn start_resume(body: &Body) -> Option<usize> {
     let mask = body.isa.resume.reason;
     body.instrs
         .iter()
@@ -242,6 +242,40 @@ fn is_pinned(body: &Body, at: usize) -> bool {
                     | O::ASYNC_GEN_WRAP
             )
         ),
+    }
+}
+
+/// An inlined comprehension gives back the variables that it took where it has ended, and where an exception
+/// ends it; the line that it does so on may begin before. There a probe could not read them, nor could what
+/// handles its exceptions: it stands behind.
+pub fn given_back(body: &Body, point: Point, is_taken: impl Fn(usize) -> bool) -> Point {
+    let at = point.at as usize;
+    let line = body.instrs[at].location.line;
+    let falls = at > 0 && {
+        let above = body.isa.info(body.instrs[at - 1].opcode).flow;
+        !matches!(above, Flow::Exit | Flow::Jump)
+    };
+    if !point.passing.is_empty() || falls && !point.by_fall {
+        return point;
+    }
+    let mut last = at;
+    while is_taken(last) {
+        let moves = matches!(
+            body.instrs[last].opcode,
+            Opcode::SWAP | Opcode::POP_TOP | Opcode::STORE_FAST
+        );
+        last += 1;
+        let fits = body
+            .instrs
+            .get(last)
+            .is_some_and(|next| next.location.line == line);
+        if !moves || !fits || body.labels.contains(&(last as u32)) {
+            return point;
+        }
+    }
+    match last == at {
+        true => point,
+        false => Point::falling(last),
     }
 }
 

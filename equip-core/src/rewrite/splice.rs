@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::private::{Home, MAX_SWAP_DEPTH, Private, Region, UNSETTLED};
 use super::state::{Kept, State};
+use super::taken::{Holds, Taken};
 use super::{Compile, Host, Place, Probe, Refusal, Scope, Shape};
 use crate::body::{self, Arg, Body, Handler, HandlerId, Instr, Label, Location, Slot};
 use crate::code::kinds;
@@ -35,8 +36,8 @@ pub(super) struct SiteState {
     pub handler: Option<HandlerId>,
     /// Stack depth.
     pub depth: u32,
-    /// Index of the instruction of the host.
-    pub at: usize,
+    /// Index of the instruction of the host; none in a handler that is around many.
+    pub at: Option<usize>,
     /// Whether it is where the body starts.
     pub starts: bool,
     /// What is on the top of the stack there, for the snippet to read.
@@ -121,6 +122,8 @@ pub(super) struct Splicer<'s, 'a, 'h> {
     pub(super) deep: std::collections::BTreeSet<u32>,
     /// From which instruction on the output belongs to which level; see [`super::enclose`].
     pub(super) levels: Vec<(u32, u32)>,
+    /// What comprehensions do with slots.
+    pub(super) taken: Taken,
     /// The same for the cold code.
     pub(super) cold_levels: Vec<(u32, u32)>,
     /// The level of what is spliced now, if it is marked.
@@ -231,6 +234,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             state: State::default(),
             deep: Default::default(),
             levels: Vec::new(),
+            taken: Taken::default(),
             cold_levels: Vec::new(),
             level: None,
         }
@@ -380,69 +384,24 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         if kind & kinds::FREE != 0 {
             return Variable::Deref(slot);
         }
-        let touches = |instr: &&Instr| match instr.opcode {
-            Opcode::DELETE_FAST | Opcode::LOAD_FAST_AND_CLEAR => instr.arg == Arg::Local(slot),
-            _ => false,
-        };
-        let is_parameter = self
-            .host
-            .parameters
-            .iter()
-            .any(|parameter| parameter.slot == slot);
-        let inside = self.inside_comprehension(slot, site.at);
-        if let Some(is_cell) = inside {
-            return if is_cell {
-                Variable::Deref(slot)
-            } else {
-                Variable::Fast(slot, false)
-            };
+        match site.at.map_or(Holds::Own, |at| self.taken.holds(slot, at)) {
+            Holds::TakenCell => return Variable::Deref(slot),
+            Holds::Taken | Holds::Unclear => return Variable::Fast(slot, false),
+            // The name is the comprehension's; outside of it, it means what it means to the function.
+            Holds::Own if self.taken.is_only_taken(slot) => return Variable::Global,
+            Holds::Own => {}
         }
         if kind & kinds::CELL != 0 {
             return Variable::Deref(slot);
         }
-        let certain = is_parameter && (site.starts || !self.old.iter().any(|i| touches(&i)));
-        if !is_parameter && site.starts {
-            // Only an inlined comprehension's variable may have the name of a global.
-            if self
-                .old
-                .iter()
-                .any(|i| i.opcode == Opcode::LOAD_FAST_AND_CLEAR && i.arg == Arg::Local(slot))
-            {
-                let name = self.body.locals[slot as usize].name;
-                let global = self.old.iter().any(|i| {
-                    matches!((i.opcode, i.arg), (Opcode::LOAD_GLOBAL, Arg::Name(n, _))
-                        if self.objects.str_bytes(self.body.names[n as usize]) == self.objects.str_bytes(name))
-                });
-                if global {
-                    return Variable::Global;
-                }
-            }
-        }
+        let touches = |instr: &Instr| match instr.opcode {
+            Opcode::DELETE_FAST | Opcode::LOAD_FAST_AND_CLEAR => instr.arg == Arg::Local(slot),
+            _ => false,
+        };
+        let mut parameters = self.host.parameters.iter();
+        let is_parameter = parameters.any(|parameter| parameter.slot == slot);
+        let certain = is_parameter && (site.starts || !self.old.iter().any(touches));
         Variable::Fast(slot, certain)
-    }
-
-    /// Within an inlined comprehension that has taken a slot over: whether it holds a cell there.
-    fn inside_comprehension(&self, slot: u32, at: usize) -> Option<bool> {
-        let above = self.old[..at].iter().enumerate().rev();
-        for (index, instr) in above {
-            if instr.arg != Arg::Local(slot) {
-                continue;
-            }
-            match instr.opcode {
-                Opcode::LOAD_FAST_AND_CLEAR => {
-                    let made = self.old[index..at]
-                        .iter()
-                        .any(|i| i.opcode == Opcode::MAKE_CELL && i.arg == Arg::Local(slot));
-                    return Some(made);
-                }
-                // What the comprehension saved comes back from below its result.
-                Opcode::STORE_FAST if index > 0 && self.old[index - 1].opcode == Opcode::SWAP => {
-                    return None;
-                }
-                _ => {}
-            }
-        }
-        None
     }
 
     /// Whether a parameter may be unbound here, so that reading it could raise.
@@ -456,6 +415,18 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 !site.starts && (self.host.nested_deletes || self.old.iter().any(deletes))
             }
             _ => false,
+        }
+    }
+
+    /// Whether reading a variable of the frame may find none. Cells are assigned by who knows whom.
+    fn could_raise(&self, variable: Variable, site: &SiteState) -> bool {
+        match variable {
+            Variable::Fast(_, certain) => !certain,
+            Variable::Deref(slot) => {
+                let mut parameters = self.host.parameters.iter();
+                !site.starts || !parameters.any(|parameter| parameter.slot == slot)
+            }
+            Variable::ClassDeref(_) | Variable::Name | Variable::Global => false,
         }
     }
 
@@ -711,6 +682,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 .iter()
                 .position(|local| local == name)
                 .expect("a parameter");
+            let is_cell = fragment.body.locals[index].kind & kinds::CELL != 0;
             match snippet::arg_of(name).and_then(|n| splice.shown.get(&n)) {
                 Some(slot) => self.push(Opcode::LOAD_FAST, Arg::Local(*slot), site),
                 None => match Subject::named(name) {
@@ -720,14 +692,20 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                     }
                     None => {
                         let variable = self.variable(name, site);
+                        if is_cell && self.could_raise(variable, site) {
+                            let slot = self.capture(splice.probe.plugin, name, variable, site);
+                            splice.slots[index] = Some(slot);
+                            splice.captured.push(slot);
+                            continue;
+                        }
                         self.read(variable, name, site);
                     }
                 },
             }
             let (plugin, name) = (splice.probe.plugin, format!("captured {name}"));
-            let slot = match fragment.body.locals[index].kind & kinds::CELL {
-                0 => self.private_slot(plugin, &name),
-                _ => self.private_cell(plugin, &name),
+            let slot = match is_cell {
+                false => self.private_slot(plugin, &name),
+                true => self.private_cell(plugin, &name),
             };
             self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
             splice.slots[index] = Some(slot);
@@ -775,6 +753,32 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
     /// `try: slot = variable`, `except: slot = ...`.
     fn show(&mut self, plugin: &str, name: &str, variable: Variable, site: &SiteState) -> u32 {
         let slot = self.private_slot(plugin, &format!("shown {name}"));
+        self.try_read(slot, name, variable, site, |splicer| {
+            let ellipsis = splicer.objects.push_singleton(b'.');
+            let ellipsis = splicer.constant_index(ellipsis);
+            splicer.push(Opcode::LOAD_CONST, Arg::Const(ellipsis), site);
+            splicer.push(Opcode::STORE_FAST, Arg::Local(slot), site);
+        });
+        slot
+    }
+
+    /// `try: slot = variable`, `except: del slot`: what nested scopes capture may be unbound until they read it.
+    fn capture(&mut self, plugin: &str, name: &str, variable: Variable, site: &SiteState) -> u32 {
+        let slot = self.private_cell(plugin, &format!("captured {name}"));
+        self.try_read(slot, name, variable, site, |splicer| {
+            splicer.clear(slot, false, site)
+        });
+        slot
+    }
+
+    fn try_read(
+        &mut self,
+        slot: u32,
+        name: &str,
+        variable: Variable,
+        site: &SiteState,
+        otherwise: impl FnOnce(&mut Self),
+    ) {
         let target = self.new_label();
         let end = self.new_label();
         let handler = self.new_handler(Handler {
@@ -794,13 +798,9 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         self.push(Opcode::PUSH_EXC_INFO, Arg::None, site);
         self.push(Opcode::POP_TOP, Arg::None, site);
         self.push(Opcode::POP_EXCEPT, Arg::None, site);
-        let ellipsis = self.objects.push_singleton(b'.');
-        let ellipsis = self.constant_index(ellipsis);
-        self.push(Opcode::LOAD_CONST, Arg::Const(ellipsis), site);
-        self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
+        otherwise(self);
         self.body.labels[end.0 as usize] = self.out.len() as u32;
         self.handling.push((target, end));
-        slot
     }
 
     /// Stands before a probe that begins inside a `try`: what a trace function raises when the line is

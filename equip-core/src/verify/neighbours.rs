@@ -3,7 +3,7 @@
 use super::decode::{Instr, Instrs, NONE};
 use super::{Fault, Rule, Subject, fault};
 use crate::code::flags;
-use crate::isa::{Isa, LoopExit, Opcode, YieldArg};
+use crate::isa::{Isa, LoopExit, Opcode, YieldArg, runs_frame};
 
 /// Reason of a `RESUME` at the start of a frame; the others follow a suspension.
 const START: u32 = 0;
@@ -64,6 +64,32 @@ impl Row<'_> {
 }
 
 impl Instrs {
+    /// What a callee raises goes to the handler of the code unit before the instruction that runs it, with
+    /// the stack of that instruction: it must be the same, or none.
+    fn check_callers_handler(&self, at: usize) -> Result<(), Fault> {
+        let instr = &self.list[at];
+        let before = match at.checked_sub(1).map(|at| &self.list[at]) {
+            Some(before) if before.range != NONE => before,
+            _ => return Ok(()),
+        };
+        // An `EXTENDED_ARG` of its own is in its own range.
+        let is_extended = instr.arg > 0xFF;
+        let range = |range: u32| {
+            let range = self.ranges.get(range as usize)?;
+            Some((range.target, range.depth, range.lasti))
+        };
+        match is_extended || range(before.range) == range(instr.range) {
+            true => Ok(()),
+            false => {
+                let (one, other) = (before.op.opcode, instr.op.opcode);
+                let message = format!(
+                    "what {other:?} calls would raise into the handler of the {one:?} before it"
+                );
+                Err(fault(instr.start, Rule::Handlers, message))
+            }
+        }
+    }
+
     /// What stands side by side.
     pub fn check_neighbours(&self, subject: &Subject<'_>) -> Result<(), Fault> {
         let row = Row {
@@ -74,6 +100,9 @@ impl Instrs {
         // The delegation whose suspension is still to come: other code may stand before that.
         let mut sending = None;
         for (at, instr) in self.list.iter().enumerate() {
+            if subject.isa.callers_handler_before && runs_frame(instr.op.opcode) {
+                self.check_callers_handler(at)?;
+            }
             let found = match instr.op.opcode {
                 Opcode::RESUME => check_resume(&row, at, start),
                 Opcode::YIELD_VALUE => check_yield(subject, &row, at, sending.take().is_some()),
