@@ -208,6 +208,8 @@ pub fn site_name(site: Site) -> String {
         Site::OnExit => "on_exit".to_owned(),
         Site::OnYield => "on_yield".to_owned(),
         Site::OnResume => "on_resume".to_owned(),
+        Site::Branch(_) => "branch".to_owned(),
+        Site::BranchAt(index, _) => format!("branch({index})"),
     }
 }
 

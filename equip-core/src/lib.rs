@@ -24,4 +24,4 @@ pub mod snippet;
 pub mod store;
 pub mod verify;
 
-pub use equip_plugin_api::edit::{OnError, Position, Site, Snippet, Value, When};
+pub use equip_plugin_api::edit::{Edge, OnError, Position, Site, Snippet, Value, When};

@@ -19,7 +19,7 @@ use abi_stable::{StableAbi, package_version_strings, sabi_trait};
 pub use abi_stable::sabi_types::{RMut, RRef};
 pub use abi_stable::std_types;
 
-use crate::edit::{Edits, OnError, Position, Site, Snippet, Value, When};
+use crate::edit::{Edge, Edits, OnError, Position, Site, Snippet, Value, When};
 use crate::error::{Error, Options, Result};
 use crate::view::{Class, Code, Kind, Method, Module};
 use crate::visitor::{Plugin, Runtime};
@@ -585,6 +585,7 @@ impl RawValue {
 impl From<Site> for RawSite {
     fn from(site: Site) -> Self {
         let always = |when| u32::from(when == When::Always);
+        let holds = |edge| u32::from(edge == Edge::True);
         let (kind, number, flag) = match site {
             Site::Before => (0, 0, 0),
             Site::After => (1, 0, 0),
@@ -599,6 +600,8 @@ impl From<Site> for RawSite {
             Site::OnExit => (8, 0, 0),
             Site::OnYield => (9, 0, 0),
             Site::OnResume => (10, 0, 0),
+            Site::Branch(edge) => (11, 0, holds(edge)),
+            Site::BranchAt(index, edge) => (12, index, holds(edge)),
         };
         RawSite { kind, number, flag }
     }
@@ -611,6 +614,11 @@ impl RawSite {
             When::Main
         } else {
             When::Always
+        };
+        let edge = if self.flag == 0 {
+            Edge::False
+        } else {
+            Edge::True
         };
         let position = if self.flag == 0 {
             Position::Before
@@ -629,6 +637,8 @@ impl RawSite {
             8 => Site::OnExit,
             9 => Site::OnYield,
             10 => Site::OnResume,
+            11 => Site::Branch(edge),
+            12 => Site::BranchAt(self.number, edge),
             _ => return None,
         })
     }
@@ -752,6 +762,8 @@ mod tests {
             Site::OnExit,
             Site::OnYield,
             Site::OnResume,
+            Site::Branch(Edge::True),
+            Site::BranchAt(5, Edge::False),
         ] {
             assert_eq!(RawSite::from(site).site(), Some(site));
         }

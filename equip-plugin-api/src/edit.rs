@@ -69,6 +69,15 @@ pub enum OnError {
     Log,
 }
 
+/// Which way control goes at a conditional.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Edge {
+    /// The condition holds; a `for` has an item; what is asked to be None is None.
+    True,
+    /// It does not; the `for` is exhausted.
+    False,
+}
+
 /// Where code is put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Site {
@@ -93,6 +102,13 @@ pub enum Site {
     OnExit,
     /// Before a generator or coroutine suspends; `{yield_value}` may be read and rebound.
     OnYield,
+    /// When control takes that edge of a conditional: of `if`, `while`, `and`, `or`, `not`, a conditional expression,
+    /// a comprehension's condition, a pattern of `match`, `for` (item, exhausted). `{site_lineno}` is the line of the
+    /// conditional. What the compiler adds (which `except` clause matches) is none, nor is `async for`.
+    Branch(Edge),
+    /// The same of the one conditional whose instruction has that index (of
+    /// [`Instr::index`](crate::view::Instr)).
+    BranchAt(u32, Edge),
     /// When a generator or coroutine goes on: `{yield_value}` is what was sent in (the value of the
     /// `yield`), `{exception}` what was thrown in; the other one is None.
     OnResume,
@@ -238,6 +254,14 @@ impl Edits<'_> {
     /// As [`Edits::at`].
     pub fn each_line<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
         self.at(Site::EachLine, snippet)
+    }
+
+    /// Code that runs each time control takes that edge of a conditional.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn branch<'s>(&mut self, edge: Edge, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::Branch(edge), snippet)
     }
 
     /// Code at the very start of a module that is run as `__main__`.

@@ -19,11 +19,14 @@ pub mod assigned;
 pub mod definitions;
 pub mod liveness;
 
+pub mod expression;
+
 pub use assigned::DefinitelyAssigned;
 pub use cfg::{Block, Cfg, Edge, EdgeKind, Exceptions};
 pub use control_dependence::{Dependence, control_dependence};
 pub use definitions::{Chains, Definition, ReachingDefinitions};
 pub use dominators::{Dominators, dominators, post_dominators};
+pub use expression::{Expression, Expressions};
 pub use frontier::{Frontiers, dominance_frontiers, post_dominance_frontiers};
 pub use liveness::Liveness;
 pub use loops::{Loop, LoopId, Loops, loops};

@@ -151,6 +151,8 @@ enum Phase {
     Top,
     /// By falling in only.
     Falling,
+    /// By one jump only.
+    Jumping,
     /// On arrivals at a line.
     Arriving,
     /// Always.
@@ -209,7 +211,7 @@ fn splice_all<'a>(
             .map_err(|refusal| (index, refusal))?;
         placed.extend(points.into_iter().map(|point| {
             let phase = match phase {
-                Phase::Arriving if !point.by_jump => Phase::Falling,
+                Phase::Arriving | Phase::Jumping if !point.by_jump => Phase::Falling,
                 phase => phase,
             };
             Placed {
@@ -234,7 +236,11 @@ fn splice_all<'a>(
             }
         }
     }
-    placed.sort_by_key(|placed| (placed.point.at, placed.phase, placed.order));
+    placed.sort_by_key(|placed| {
+        // Of the jumps that lead to one place each has its probes together.
+        let from = placed.point.from.filter(|_| placed.phase == Phase::Jumping);
+        (placed.point.at, placed.phase, from, placed.order)
+    });
     let guards = enclose::guards(probes);
     let guarded = !guards.is_empty();
     let thrown = probes
@@ -299,6 +305,7 @@ fn splice_all<'a>(
     splicer.out.reserve(old.len() + placed.len() * 12);
     splicer.at_level(enclose::PROLOGUE);
     let mut next = 0;
+    let mut stubbed: Vec<(usize, Label)> = Vec::new();
     // Where `throw` ends a delegation, for the code there that is still to be put out.
     let mut ends: Option<(Label, Label)> = None;
     let mut ended: Vec<(usize, usize)> = Vec::new();
@@ -336,6 +343,7 @@ fn splice_all<'a>(
         }
         let tops = here.partition_point(|placed| placed.phase == Phase::Top);
         let falling = here.partition_point(|placed| placed.phase <= Phase::Falling);
+        let jumping = here.partition_point(|placed| placed.phase <= Phase::Jumping);
         let arrivals = here.partition_point(|placed| placed.phase <= Phase::Arriving);
         if let Some((short, long)) =
             ends.take_if(|_| at > 1 && old[at - 1].opcode == Opcode::RESUME)
@@ -381,15 +389,17 @@ fn splice_all<'a>(
                 _ => depth_at(at) as u32 + kept,
             };
             // A line begins inside the `try` that it is in; what stands behind an instruction is where
-            // that is.
+            // that is. An edge belongs to its conditional.
+            let of = placed.point.from.map_or(at, |from| from as usize);
             let place = match probe.place {
+                _ if placed.point.from.is_some() => Some(of),
                 Place::At(Site::EachLine | Site::Line(_)) => Some(at),
                 Place::At(Site::OnResume) => Some(sites::resumed(&old, at)),
                 _ => at.checked_sub(1),
             };
             let site = SiteState {
-                location: location_from(&old, at),
-                line: location_from(&old, at).line,
+                location: location_from(&old, of),
+                line: location_from(&old, of).line,
                 handler: place.and_then(|at| splicer.reachable(old[at].handler, depth)),
                 depth,
                 at: Some(at),
@@ -415,12 +425,49 @@ fn splice_all<'a>(
             subject: None,
         };
         splicer.at_level(level);
-        let mut behind = None;
-        if let Some(line) = here[falling..arrivals].first() {
-            let falls_in = at > 0 && {
-                let flow = splicer.body.isa.info(old[at - 1].opcode).flow;
-                !matches!(flow, Flow::Exit | Flow::Jump)
+        let falls_in = at > 0 && {
+            let flow = splicer.body.isa.info(old[at - 1].opcode).flow;
+            !matches!(flow, Flow::Exit | Flow::Jump)
+        };
+        // Where only one jump comes by: what falls in goes over it.
+        let stubs = &here[falling..jumping];
+        let over = (falls_in && !stubs.is_empty()).then(|| splicer.new_label());
+        if let Some(over) = over {
+            splicer.push(Opcode::JUMP_FORWARD, Arg::Jump(over), &site);
+        }
+        let mut leaving: Vec<(usize, u32)> = Vec::new();
+        for group in stubs.chunk_by(|one, other| one.point.from == other.point.from) {
+            let from = group[0].point.from.unwrap_or_default();
+            let (label, out) = (splicer.new_label(), splicer.new_label());
+            splicer.body.labels[label.0 as usize] = splicer.out.len() as u32;
+            stubbed.push((from as usize, label));
+            let of = &old[from as usize];
+            // A jump backward is a line event wherever it leads: of the line that it led to, then.
+            let location = match from as usize >= at {
+                true => site.location,
+                false => location_from(&old, from as usize),
             };
+            let stub = SiteState {
+                location,
+                line: location_from(&old, from as usize).line,
+                handler: splicer.reachable(of.handler, depth),
+                ..site
+            };
+            for placed in group {
+                splicer.at_level(level_of(&probes[placed.probe]));
+                splicer
+                    .probe(&probes[placed.probe], &stub)
+                    .map_err(|refusal| (placed.probe, refusal))?;
+            }
+            splicer.at_level(level);
+            leaving.push((splicer.out.len(), from));
+            splicer.push(Opcode::JUMP_FORWARD, Arg::Jump(out), &stub);
+        }
+        if let Some(over) = over {
+            splicer.body.labels[over.0 as usize] = splicer.out.len() as u32;
+        }
+        let mut behind = None;
+        if let Some(line) = here[jumping..arrivals].first() {
             if falls_in && !line.point.by_fall || !line.point.passing.is_empty() {
                 behind = Some(splicer.new_label());
             }
@@ -429,7 +476,15 @@ fn splice_all<'a>(
             }
         }
         moved[at] = splicer.out.len() as u32;
-        for placed in &here[falling..arrivals] {
+        for (place, from) in &leaving {
+            let passes = here[jumping..arrivals]
+                .first()
+                .filter(|line| line.point.passing.contains(from));
+            if let (Arg::Jump(out), None) = (splicer.out[*place].arg, passes) {
+                splicer.body.labels[out.0 as usize] = moved[at];
+            }
+        }
+        for placed in &here[jumping..arrivals] {
             let probe = &probes[placed.probe];
             splicer.at_level(level_of(probe));
             splicer
@@ -438,8 +493,12 @@ fn splice_all<'a>(
         }
         if let Some(label) = behind {
             splicer.body.labels[label.0 as usize] = splicer.out.len() as u32;
-            for from in &here[falling].point.passing {
+            let passing = &here[jumping].point.passing;
+            for from in passing {
                 splicer.out[emitted[*from as usize] as usize].arg = Arg::Jump(label);
+            }
+            for (place, _) in leaving.iter().filter(|(_, from)| passing.contains(from)) {
+                splicer.out[*place].arg = Arg::Jump(label);
             }
         }
         splicer.at_level(level);
@@ -498,6 +557,9 @@ fn splice_all<'a>(
         splicer.out.push(last);
     }
     moved[old.len()] = splicer.out.len() as u32;
+    for (from, label) in stubbed {
+        splicer.out[emitted[from] as usize].arg = Arg::Jump(label);
+    }
     for (label, at) in old_labels.iter().enumerate() {
         splicer.body.labels[label] = moved[*at as usize];
     }
@@ -606,6 +668,8 @@ fn check_meanings(probe: &Probe<'_>, host: &Host<'_>) -> Result<(), Refusal> {
 
 /// How many edits there are room for in a layer, where the order at a return is computed.
 const LAYER: i64 = 1 << 32;
+/// Added to the order of an edge, which control takes before it comes anywhere.
+const EDGES: i64 = 1 << 40;
 
 fn points(
     body: &Body,
@@ -658,6 +722,16 @@ fn points(
                 return Err(Refusal::Site(no_such_line(body, line)));
             }
             (points, Phase::Arriving, index)
+        }
+        Place::At(Site::Branch(edge)) => {
+            (sites::branches(body, edge), Phase::Jumping, index - EDGES)
+        }
+        Place::At(Site::BranchAt(at, edge)) => {
+            let point = sites::branch(body, at as usize, edge);
+            let point = point.ok_or_else(|| {
+                Refusal::Site(format!("instruction {at} is no conditional of the program"))
+            })?;
+            (vec![point], Phase::Jumping, index - EDGES)
         }
         Place::At(Site::Instruction(at, position)) => {
             let after = position == Position::After;

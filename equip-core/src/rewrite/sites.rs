@@ -1,8 +1,11 @@
 //! Where: from a site to positions in a body.
 
+use equip_plugin_api::edit::Edge;
+
+use crate::analysis::cfg::jumps_if;
 use crate::body::{Arg, Body, Instr, Label};
 use crate::code::flags;
-use crate::isa::{Flow, Opcode};
+use crate::isa::{Flow, LoopExit, Opcode};
 use crate::marshal::Objects;
 
 /// A place for code: before an instruction, reached by falling into it, by jumps, or by both.
@@ -16,6 +19,8 @@ pub struct Point {
     pub passing: Vec<u32>,
     /// Whether jumps come by at all.
     pub by_jump: bool,
+    /// For one edge of a conditional, the instruction that it comes from: the only one that comes by.
+    pub from: Option<u32>,
 }
 
 impl Point {
@@ -25,6 +30,7 @@ impl Point {
             by_fall: true,
             passing: Vec::new(),
             by_jump: true,
+            from: None,
         }
     }
 
@@ -34,6 +40,7 @@ impl Point {
             by_fall: true,
             passing: Vec::new(),
             by_jump: false,
+            from: None,
         }
     }
 }
@@ -193,6 +200,83 @@ pub fn resumed(instrs: &[Instr], at: usize) -> usize {
     }
 }
 
+/// One edge of each conditional.
+pub fn branches(body: &Body, edge: Edge) -> Vec<Point> {
+    let all = 0..body.instrs.len();
+    all.filter_map(|at| branch(body, at, edge)).collect()
+}
+
+/// One edge of one conditional: behind it, or between it and where it jumps. None if the instruction is no
+/// conditional of the program's.
+pub fn branch(body: &Body, at: usize, edge: Edge) -> Option<Point> {
+    let instr = body.instrs.get(at)?;
+    let jumps = jumps_if(instr.opcode)?;
+    if is_of_compiler(body, at) {
+        return None;
+    }
+    let behind = |mut next: usize, ends: &[Opcode]| {
+        while body
+            .instrs
+            .get(next)
+            .is_some_and(|instr| ends.contains(&instr.opcode))
+        {
+            next += 1;
+        }
+        (next < body.instrs.len()).then(|| Point {
+            from: Some(at as u32),
+            ..Point::falling(next)
+        })
+    };
+    if jumps != (edge == Edge::True) {
+        return behind(at + 1, &[Opcode::NOT_TAKEN]);
+    }
+    let Arg::Jump(target) = instr.arg else {
+        return None;
+    };
+    let target = body.at(target);
+    if is(body, target, Opcode::END_FOR) {
+        // Only the end of this loop comes here, and what it keeps is popped first.
+        let next = match body.isa.loop_exit {
+            LoopExit::KeepsIterator => target + 2,
+            _ => target + 1,
+        };
+        return behind(next, &[]);
+    }
+    Some(Point {
+        at: target as u32,
+        by_fall: false,
+        passing: Vec::new(),
+        by_jump: true,
+        from: Some(at as u32),
+    })
+}
+
+/// Whether a conditional is none of the source's: which `except` clause matches, whether `__exit__` swallows,
+/// whether a name is still the builtin that a shortcut is for.
+fn is_of_compiler(body: &Body, at: usize) -> bool {
+    use Opcode as O;
+    let mut above = body.instrs[..at].iter().rev();
+    let mut above = above
+        .by_ref()
+        .filter(|instr| !matches!(instr.opcode, O::TO_BOOL | O::COPY | O::NOP));
+    let Some(tests) = above.next() else {
+        return false;
+    };
+    match (tests.opcode, tests.arg) {
+        (
+            O::CHECK_EXC_MATCH | O::CHECK_EG_MATCH | O::WITH_EXCEPT_START | O::PREP_RERAISE_STAR,
+            _,
+        ) => true,
+        (O::CALL_INTRINSIC_2, Arg::Int(number)) => {
+            body.isa.intrinsics_2.get(number as usize) == Some(&"INTRINSIC_PREP_RERAISE_STAR")
+        }
+        (O::IS_OP, _) => above
+            .next()
+            .is_some_and(|instr| instr.opcode == O::LOAD_COMMON_CONSTANT),
+        _ => false,
+    }
+}
+
 /// Before or behind one instruction, if code may stand there.
 pub fn beside(body: &Body, at: usize, after: bool) -> Option<Point> {
     let op = body.isa.info(body.instrs.get(at)?.opcode);
@@ -332,6 +416,7 @@ pub fn lines(body: &Body, wanted: Option<u32>) -> Vec<Point> {
             by_fall,
             passing,
             by_jump,
+            from: None,
         });
     }
     points

@@ -9,6 +9,7 @@ pub struct AllSites {
     before: bool,
     after: bool,
     lines: bool,
+    branches: bool,
     arguments: bool,
     classes: bool,
     modules: bool,
@@ -21,6 +22,7 @@ impl Default for AllSites {
             before: true,
             after: true,
             lines: true,
+            branches: true,
             arguments: true,
             classes: true,
             modules: true,
@@ -55,6 +57,10 @@ for again in (1, 2):
 
 const LINE: &str = "line = {site_lineno}";
 
+const BRANCH: &str = "\
+edge = {site_lineno}
+edge = edge, edge";
+
 const PLAIN: &str = "\
 a = '{qualname}'
 b = a";
@@ -72,6 +78,10 @@ impl AllSites {
         }
         if self.lines {
             edits.each_line(LINE)?;
+        }
+        if self.branches {
+            edits.branch(Edge::True, BRANCH)?;
+            edits.branch(Edge::False, BRANCH)?;
         }
         Ok(())
     }

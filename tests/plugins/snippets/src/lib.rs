@@ -31,6 +31,8 @@ impl Snippets {
                 "on_exit" => Site::OnExit,
                 "on_yield" => Site::OnYield,
                 "on_resume" => Site::OnResume,
+                "true" => Site::Branch(Edge::True),
+                "false" => Site::Branch(Edge::False),
                 other => return Err(Error::new(format!("no site {other}"))),
             };
             edits.at(site, code)?;
