@@ -67,6 +67,8 @@ pub enum Command {
     // Clap would prefer a line here to what is on the type.
     #[allow(missing_docs)]
     Cfg(Cfg),
+    #[allow(missing_docs)]
+    Callgraph(CallGraph),
     /// Judge every code object of a program.
     Verify(Targets),
     /// Put the originals back.
@@ -133,6 +135,38 @@ pub struct Cfg {
     pub output: Option<PathBuf>,
 }
 
+/// Show who calls whom, as far as names tell; or which module imports which.
+///
+/// All targets are one program. Calls lead to its functions, classes and modules where names allow, and
+/// else to what is known by name only (`print`, `json.dumps`, `x.method`, `?`). A name with several
+/// definitions leads to all of them. JSON has
+///
+/// - `modules`: `index`, `name`, `file` (null outside the program), `python`, `package`;
+/// - `nodes`: `index`, `kind` (module, class, function, lambda, unknown), `name`, `module`, `first_line`;
+/// - `calls`: `from`, `to` (nodes), `line`, `name` (as written), `scope` and `instruction` (as in `equip dis`);
+/// - `imports`: `from`, `to` (modules), `line`.
+///
+/// What is not known, or not there, is null. Keys are only ever added.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct CallGraph {
+    /// Folders, `.py` and `.pyc` files.
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<PathBuf>,
+
+    /// Imports between modules in place of calls.
+    #[arg(long)]
+    pub imports: bool,
+
+    /// What to make: text; JSON (as with --report json), which has both; Graphviz's dot, without unknown callees.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<CallFormat>,
+
+    /// Write there, not to standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// What to start.
 #[derive(Debug, Args)]
 pub struct Run {
@@ -169,6 +203,17 @@ pub enum GraphFormat {
     Dot,
     /// For browsers.
     Svg,
+}
+
+/// Forms of a graph of calls or imports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CallFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For Graphviz.
+    Dot,
 }
 
 /// Forms of a report.

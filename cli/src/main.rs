@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod calls;
 mod commands;
 mod flow;
 mod output;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Some(Command::Decls(options)) => commands::inspect::decls(options, &arguments),
         Some(Command::Dis(options)) => commands::inspect::dis(options, &arguments),
         Some(Command::Cfg(options)) => commands::cfg::run(options, &arguments),
+        Some(Command::Callgraph(options)) => commands::callgraph::run(options, &arguments),
         Some(Command::Verify(options)) => commands::verify::run(options, &arguments),
         Some(Command::Restore(options)) => commands::restore::run(options, &arguments),
         Some(Command::Status(options)) => commands::restore::status(options, &arguments),

@@ -570,6 +570,20 @@ impl<'a> Walk<'_, 'a> {
             return;
         }
         let args = &values[2..];
+        // What is decorated stands where a method's object would: no other call has a function there.
+        if let ([callee, Value::Made(made)], []) = (&values[..2], args) {
+            let decorator = match callee {
+                Value::Name(name) | Value::Called(name) => Some(name.clone()),
+                Value::Null | Value::Made(_) => None,
+                _ => Some("...".to_owned()),
+            };
+            if let Some(decorator) = decorator {
+                let decorators = &mut self.found.list[made.0 as usize].decorators;
+                decorators.insert(0, decorator);
+                self.stack.push(values[1].clone());
+                return;
+            }
+        }
         let callee = match (null_slot, &values[0]) {
             (NullSlot::BelowCallable, Value::Null) => &values[1],
             (_, callee) => callee,
@@ -583,22 +597,25 @@ impl<'a> Walk<'_, 'a> {
                 self.found.list[made.0 as usize].bases = bases.collect();
                 Value::Made(*made)
             }
-            (Value::Name(name) | Value::Called(name), [Value::Made(made)]) => {
-                self.found.list[made.0 as usize]
-                    .decorators
-                    .insert(0, name.clone());
-                Value::Made(*made)
-            }
-            (Value::Other, [Value::Made(made)]) => {
-                self.found.list[made.0 as usize]
-                    .decorators
-                    .insert(0, "...".to_owned());
-                Value::Made(*made)
-            }
             (Value::Name(name), _) => Value::Called(name.clone()),
+            (Value::Made(made), _) => self.generic(*made),
             _ => Value::Other,
         };
         self.stack.push(result);
+    }
+
+    /// What a function gives that the compiler puts around a class or function with type parameters.
+    fn generic(&self, made: DeclId) -> Value {
+        let list = &self.found.list;
+        let is_inside = |one: &&Declaration<'_>| {
+            one.parent == Some(made) && matches!(one.kind, Kind::Class | Kind::Function)
+        };
+        let around = list[made.0 as usize].kind == Kind::Annotation;
+        let inside = list[made.0 as usize..].iter().find(is_inside);
+        match inside {
+            Some(one) if around => Value::Made(one.id),
+            _ => Value::Other,
+        }
     }
 
     fn last_class(&self) -> Option<DeclId> {

@@ -1,7 +1,7 @@
 """Compares what `equip decls --report json` says (standard input) with the source, as `ast` has it.
 
 Prints each difference; exits with 1 if there is one. Functions with qualname, first line (decorators
-included) and parameters; classes with bases, as far as bytecode tells them; import statements.
+included) and parameters; classes with bases, as far as bytecode tells them; decorators of both; import statements.
 """
 
 import ast
@@ -20,6 +20,11 @@ def base(node):
     if isinstance(node, ast.Tuple):
         return ", ".join(map(base, node.elts))
     return "..."
+
+
+def decorator(node):
+    plain = base(node.func if isinstance(node, ast.Call) else node)
+    return plain if all(part.isidentifier() for part in plain.split(".")) else "..."
 
 
 def mangled(name, classes):
@@ -45,14 +50,15 @@ def written(tree):
             if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 first = min([child.lineno] + [one.lineno for one in child.decorator_list])
                 qualname = prefix + child.name
+                decorators = tuple(map(decorator, child.decorator_list))
                 if isinstance(child, ast.ClassDef):
                     bases = () if any(isinstance(one, ast.Starred) for one in child.bases) else child.bases
-                    found.append(("class", qualname, first, tuple(map(base, bases))))
+                    found.append(("class", qualname, first, tuple(map(base, bases)), decorators))
                     visit(child, qualname + ".", classes + [child.name])
                 else:
                     # One that is written looks much like the compiler's own (PEP 649).
                     if child.name != "__annotate__":
-                        found.append(("function", qualname, first, parameters(child.args, classes)))
+                        found.append(("function", qualname, first, parameters(child.args, classes), decorators))
                     visit(child, qualname + ".<locals>.", classes)
             elif isinstance(child, ast.Lambda):
                 visit(child, prefix + "<lambda>.<locals>.", classes)
@@ -77,10 +83,10 @@ def told(file):
         for child in node["children"]:
             if child["kind"] == "function" and child["name"] != "__annotate__":
                 names = tuple(one["name"] for one in child["parameters"])
-                found.append(("function", child["qualname"], child["first_line"], names))
+                found.append(("function", child["qualname"], child["first_line"], names, tuple(child["decorators"])))
             elif child["kind"] == "class":
                 bases = tuple(child["bases"]) if child["bases"] != ["..."] else ()
-                found.append(("class", child["qualname"], child["first_line"], bases))
+                found.append(("class", child["qualname"], child["first_line"], bases, tuple(child["decorators"])))
             visit(child)
 
     visit(file["module"])

@@ -74,7 +74,7 @@ pub fn decls(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
     Ok(u8::from(failed))
 }
 
-pub(super) fn kind_name(kind: Kind) -> &'static str {
+pub(crate) fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Module => "module",
         Kind::Class => "class",
@@ -203,7 +203,7 @@ pub(super) fn named(target: &str) -> (&str, Option<&str>) {
 }
 
 /// The keys, with line and number also where no functions but the compiler's own scopes share them.
-pub(super) fn keys(found: &Declarations<'_>) -> Vec<String> {
+pub(crate) fn keys(found: &Declarations<'_>) -> Vec<String> {
     let mut keys = found.keys();
     let shared = |keys: &[String]| {
         let mut count: BTreeMap<String, u32> = BTreeMap::new();

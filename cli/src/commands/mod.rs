@@ -1,5 +1,6 @@
 //! One file for each group of commands.
 
+pub mod callgraph;
 pub mod cfg;
 pub mod counts;
 pub mod inspect;

@@ -98,7 +98,7 @@ fn write_block(flow: &Flow, block: &Block, depth: usize, out: &mut String) {
 }
 
 /// A string of DOT: only quotes and backslashes mean something, and a NUL ends it.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let text = text
         .replace('\\', "\\\\")
         .replace('"', "\\\"")

@@ -1,21 +1,10 @@
-//! What instructions compute, as expression trees: the conditions of branches, and what is called.
-//!
-//! A value keeps its tree from block to block where only one way leads there; where ways join it is
-//! unknown. Trees say how a value was computed, not what it is: a variable in one may have changed since.
+//! Expression trees: what instructions compute, as Python would write it, and which trees are equal.
+//! Never evaluates anything. [`evaluate`](super::evaluate) reads them from a body.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::cfg::{Cfg, EdgeKind, jumps_if};
-use super::traversal::reverse_post_order;
-use crate::body::{self, Arg, Body, Instr};
-use crate::isa::Opcode;
-use crate::listing::repr;
-use crate::marshal::Objects;
-
-/// Deeper trees are cut off: whoever walks one recurses.
-const MAX_DEPTH: u32 = 64;
+use crate::marshal::ObjectId;
 
 /// A literal that several elements make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,9 +15,9 @@ pub enum Display {
     List,
     /// `{a, b}`
     Set,
-    /// `{a: b}`, keys and values alternating.
+    /// `{a: b}`, keys and values alternating; `**other` stands for both.
     Dict,
-    /// An f-string.
+    /// An f-string: its text as string constants, and what it formats, each an f-string of its own.
     String,
     /// `a:b` in brackets.
     Slice,
@@ -41,6 +30,10 @@ pub enum Expression {
     Constant(String),
     /// A variable, of whatever scope.
     Name(String),
+    /// An imported module, with the dots of a relative import. `import a.b` gives `a`.
+    Module(String),
+    /// A function or class body that is made here, of that code object, and its name.
+    Function(ObjectId, String),
     /// `value.name`
     Attribute(Arc<Expression>, String),
     /// `value[key]`
@@ -49,15 +42,15 @@ pub enum Expression {
     Unary(&'static str, Arc<Expression>),
     /// An arithmetic or bitwise operator, in place or not.
     Binary(&'static str, Arc<Expression>, Arc<Expression>),
-    /// A comparison, `is`, `in` and their negations; `matches` for `except`.
+    /// A comparison, `is`, `in` and their negations; `matches` for `except` and for patterns.
     Compare(&'static str, Arc<Expression>, Arc<Expression>),
-    /// `function(arguments)`; starred arguments are one argument `*`.
+    /// `function(arguments)`; a starred argument is one argument with the operator `*`.
     Call {
         /// What is called.
         function: Arc<Expression>,
         /// With what, keyword arguments last.
         arguments: Vec<Expression>,
-        /// Names of the keyword arguments.
+        /// Names of the keyword arguments; `**` for a mapping of them.
         keywords: Vec<String>,
     },
     /// A literal of several elements.
@@ -66,7 +59,7 @@ pub enum Expression {
     Next(Arc<Expression>),
     /// `await value`
     Await(Arc<Expression>),
-    /// What cannot be told: made by that instruction, or there where that block starts, so deep in the stack.
+    /// What cannot be told: made by that instruction, or there where that block starts, in that stack slot.
     Unknown(u32, u32),
 }
 
@@ -104,7 +97,11 @@ impl Expression {
             E::Item(a, b) => E::Item(one(a), one(b)),
             E::Next(a) => E::Next(one(a)),
             E::Await(a) => E::Await(one(a)),
-            E::Display(display, list) => E::Display(*display, all(list)),
+            E::Display(Display::Set, list) => {
+                let mut list: Vec<E> = all(list);
+                list.sort();
+                E::Display(Display::Set, list)
+            }
             E::Call {
                 function,
                 arguments,
@@ -114,7 +111,10 @@ impl Expression {
                 arguments: all(arguments),
                 keywords: keywords.clone(),
             },
-            E::Constant(_) | E::Name(_) | E::Unknown(..) => self.clone(),
+            E::Display(display, list) => E::Display(*display, all(list)),
+            E::Constant(_) | E::Name(_) | E::Module(_) | E::Function(..) | E::Unknown(..) => {
+                self.clone()
+            }
         }
     }
 
@@ -122,7 +122,9 @@ impl Expression {
     pub fn parts(&self) -> Vec<&Expression> {
         use Expression as E;
         match self {
-            E::Constant(_) | E::Name(_) | E::Unknown(..) => Vec::new(),
+            E::Constant(_) | E::Name(_) | E::Module(_) | E::Function(..) | E::Unknown(..) => {
+                Vec::new()
+            }
             E::Attribute(a, _) | E::Unary(_, a) | E::Next(a) | E::Await(a) => vec![a],
             E::Item(a, b) | E::Binary(_, a, b) | E::Compare(_, a, b) => vec![a, b],
             E::Display(_, list) => list.iter().collect(),
@@ -162,17 +164,9 @@ impl Expression {
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Expression as E;
-        // Parentheses wherever they could be needed: trees are to be read, not compiled.
-        let inner = |one: &E| match one {
-            E::Unary(..) | E::Binary(..) | E::Compare(..) | E::Await(_) => format!("({one})"),
-            _ => one.to_string(),
-        };
-        let list = |list: &[E]| {
-            let all: Vec<_> = list.iter().map(E::to_string).collect();
-            all.join(", ")
-        };
         match self {
-            E::Constant(text) | E::Name(text) => f.write_str(text),
+            E::Constant(text) | E::Name(text) | E::Function(_, text) => f.write_str(text),
+            E::Module(name) => write!(f, "import {name}"),
             E::Attribute(value, name) => write!(f, "{}.{name}", inner(value)),
             E::Item(value, key) => write!(f, "{}[{key}]", inner(value)),
             E::Unary("not", value) => write!(f, "not {}", inner(value)),
@@ -183,516 +177,80 @@ impl fmt::Display for Expression {
             E::Next(value) => write!(f, "next of {}", inner(value)),
             E::Await(value) => write!(f, "await {}", inner(value)),
             E::Unknown(..) => f.write_str("?"),
-            E::Display(Display::Tuple, all) if all.len() == 1 => write!(f, "({},)", all[0]),
-            E::Display(Display::Tuple, all) => write!(f, "({})", list(all)),
-            E::Display(Display::List, all) => write!(f, "[{}]", list(all)),
-            E::Display(Display::Set, all) => write!(f, "{{{}}}", list(all)),
-            E::Display(Display::Dict, all) => {
-                let pairs = all.chunks(2).map(|pair| match pair {
-                    [key, value] => format!("{key}: {value}"),
-                    rest => list(rest),
-                });
-                write!(f, "{{{}}}", pairs.collect::<Vec<_>>().join(", "))
-            }
-            E::Display(Display::String, all) => write!(f, "f\"…\"({})", list(all)),
-            E::Display(Display::Slice, all) => {
-                let all: Vec<_> = all.iter().map(E::to_string).collect();
-                f.write_str(&all.join(":"))
-            }
+            E::Display(display, all) => literal(*display, all, f),
             E::Call {
                 function,
                 arguments,
                 keywords,
             } => {
                 let plain = arguments.len().saturating_sub(keywords.len());
-                let shown = arguments.iter().enumerate().map(|(at, value)| {
-                    match at.checked_sub(plain).and_then(|at| keywords.get(at)) {
-                        Some(name) => format!("{name}={value}"),
-                        None => value.to_string(),
-                    }
+                let names = std::iter::repeat_n(None, plain).chain(keywords.iter().map(Some));
+                let shown = names.zip(arguments).map(|(name, value)| match name {
+                    Some(name) if name == "**" => format!("**{}", inner(value)),
+                    Some(name) => format!("{name}={value}"),
+                    None => value.to_string(),
                 });
-                let shown = shown.collect::<Vec<_>>().join(", ");
-                write!(f, "{}({shown})", inner(function))
+                let shown: Vec<_> = shown.collect();
+                write!(f, "{}({})", inner(function), shown.join(", "))
             }
         }
     }
 }
 
-/// A call, by the instruction that makes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// What is called.
-    pub function: Expression,
-    /// With what, keyword arguments last.
-    pub arguments: Vec<Expression>,
-}
-
-/// The trees of a body that are of interest, by index of the instruction.
-#[derive(Clone, Debug, Default)]
-pub struct Expressions {
-    /// What conditional jumps test. It holds on the edge that is `true`.
-    pub conditions: BTreeMap<usize, Expression>,
-    /// What is called.
-    pub calls: BTreeMap<usize, Call>,
-    /// What `STORE` instructions store.
-    pub stored: BTreeMap<usize, Expression>,
-}
-
-/// A value on the stack, and how deep its tree is.
-#[derive(Clone, Debug)]
-enum Value {
-    Null,
-    Tree(Arc<Expression>, u32),
-}
-
-impl Expressions {
-    /// Those of a body.
-    ///
-    /// # Errors
-    /// Its stack depths are not those of sound code.
-    pub fn of(body: &Body, objects: &Objects<'_>, cfg: &Cfg) -> Result<Expressions, body::Error> {
-        let depths = body::depths(body)?.before;
-        let mut ends: Vec<Option<Vec<Value>>> = vec![None; cfg.graph.node_count()];
-        let mut machine = Machine {
-            body,
-            objects,
-            stack: Vec::new(),
-            keywords: Vec::new(),
-            found: Expressions::default(),
-        };
-        for node in reverse_post_order(&cfg.graph, cfg.entry) {
-            let block = cfg.block(node);
-            let Some(last) = block.last() else { continue };
-            let depth = depths[block.instrs().start].max(0) as usize;
-            let mut ways = cfg
-                .graph
-                .edges_directed(node, petgraph::Direction::Incoming);
-            let (way, others) = (ways.next(), ways.next());
-            machine.stack = match (way, others) {
-                (Some(way), None) => {
-                    use petgraph::visit::EdgeRef;
-                    let from = ends[way.source().index()].as_ref();
-                    let before = from.filter(|_| !is_exceptional(way.weight().kind));
-                    let last = cfg.block(way.source()).last().map(|at| &body.instrs[at]);
-                    after_jump(before, last, way.weight().kind)
-                }
-                _ => Vec::new(),
-            };
-            machine.fit(depth, block.start);
-            for at in block.instrs() {
-                machine.fit(depths[at].max(0) as usize, at as u32);
-                if at == last {
-                    machine.branch(at);
-                }
-                machine.step(at, &body.instrs[at]);
-            }
-            ends[node.index()] = Some(std::mem::take(&mut machine.stack));
+/// With parentheses wherever they could be needed: trees are to be read, not compiled.
+fn inner(one: &Expression) -> String {
+    use Expression as E;
+    match one {
+        E::Unary(..) | E::Binary(..) | E::Compare(..) | E::Await(_) | E::Next(_) => {
+            format!("({one})")
         }
-        Ok(machine.found)
+        E::Module(name) => name.clone(),
+        _ => one.to_string(),
     }
 }
 
-fn is_exceptional(kind: EdgeKind) -> bool {
-    matches!(kind, EdgeKind::Exception(_) | EdgeKind::Raise(_))
-}
-
-/// The stack behind an edge: instructions that leave another one where they jump are undone here.
-fn after_jump(before: Option<&Vec<Value>>, last: Option<&Instr>, kind: EdgeKind) -> Vec<Value> {
-    let Some(stack) = before else {
-        return Vec::new();
+fn literal(display: Display, all: &[Expression], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let list = |all: &[Expression]| {
+        let all: Vec<_> = all.iter().map(Expression::to_string).collect();
+        all.join(", ")
     };
-    let mut stack = stack.clone();
-    match last.map(|last| last.opcode) {
-        // They keep the value where they jump; `step` left it in both cases.
-        Some(Opcode::JUMP_IF_TRUE_OR_POP) if kind == EdgeKind::False => drop(stack.pop()),
-        Some(Opcode::JUMP_IF_FALSE_OR_POP) if kind == EdgeKind::True => drop(stack.pop()),
-        Some(Opcode::FOR_ITER | Opcode::SEND)
-            if matches!(kind, EdgeKind::False | EdgeKind::Jump) =>
-        {
-            return Vec::new();
-        }
-        _ => {}
-    }
-    stack
-}
-
-struct Machine<'m, 'o> {
-    body: &'m Body,
-    objects: &'m Objects<'o>,
-    stack: Vec<Value>,
-    /// What `KW_NAMES` has set.
-    keywords: Vec<String>,
-    found: Expressions,
-}
-
-impl Machine<'_, '_> {
-    /// The stack must be so deep here: what is missing is unknown, and at its bottom.
-    fn fit(&mut self, depth: usize, at: u32) {
-        if self.stack.len() > depth {
-            self.stack.clear();
-        }
-        if self.stack.len() < depth {
-            let missing = depth - self.stack.len();
-            let unknown = (0..missing)
-                .map(|below| Value::Tree(Arc::new(Expression::Unknown(at, below as u32)), 1));
-            let above = std::mem::take(&mut self.stack);
-            self.stack = unknown.chain(above).collect();
-        }
-    }
-
-    fn pop(&mut self) -> Value {
-        self.stack.pop().unwrap_or(Value::Null)
-    }
-
-    fn tree(&mut self) -> (Arc<Expression>, u32) {
-        match self.pop() {
-            Value::Tree(tree, depth) => (tree, depth),
-            Value::Null => (Arc::new(Expression::Constant("NULL".to_owned())), 1),
-        }
-    }
-
-    fn trees(&mut self, count: usize) -> (Vec<Expression>, u32) {
-        let mut all: Vec<_> = (0..count).map(|_| self.tree()).collect();
-        all.reverse();
-        let depth = all.iter().map(|(_, depth)| *depth).max().unwrap_or(0);
-        (
-            all.into_iter().map(|(tree, _)| (*tree).clone()).collect(),
-            depth,
-        )
-    }
-
-    fn push(&mut self, at: usize, tree: Expression, depth: u32) {
-        let (tree, depth) = match depth >= MAX_DEPTH {
-            true => (Expression::Unknown(at as u32, 0), 0),
-            false => (tree, depth),
-        };
-        self.stack.push(Value::Tree(Arc::new(tree), depth + 1));
-    }
-
-    fn name(&self, index: u32) -> String {
-        let id = self.body.names[index as usize];
-        self.objects.str(id).unwrap_or_default().into_owned()
-    }
-
-    fn slot(&self, slot: u32) -> Expression {
-        let id = self.body.locals[slot as usize].name;
-        Expression::Name(self.objects.str(id).unwrap_or_default().into_owned())
-    }
-
-    fn binary(&mut self, at: usize, make: impl Fn(Arc<Expression>, Arc<Expression>) -> Expression) {
-        let (b, one) = self.tree();
-        let (a, other) = self.tree();
-        self.push(at, make(a, b), one.max(other));
-    }
-
-    fn unary(&mut self, at: usize, make: impl Fn(Arc<Expression>) -> Expression) {
-        let (a, depth) = self.tree();
-        self.push(at, make(a), depth);
-    }
-
-    /// Notes what a conditional jump tests.
-    fn branch(&mut self, at: usize) {
-        let opcode = self.body.instrs[at].opcode;
-        let (Some(_), Some(Value::Tree(top, _))) = (jumps_if(opcode), self.stack.last()) else {
-            return;
-        };
-        let none = || Arc::new(Expression::Constant("None".to_owned()));
-        let condition = match opcode {
-            Opcode::FOR_ITER => {
-                let below = usize::from(self.body.isa.iterator_slots);
-                match self
-                    .stack
-                    .len()
-                    .checked_sub(below)
-                    .map(|at| &self.stack[at])
-                {
-                    Some(Value::Tree(iterator, _)) => Expression::Next(iterator.clone()),
-                    _ => return,
+    match display {
+        Display::Tuple if all.len() == 1 => write!(f, "({},)", all[0]),
+        Display::Tuple => write!(f, "({})", list(all)),
+        Display::List => write!(f, "[{}]", list(all)),
+        Display::Set if all.is_empty() => f.write_str("set()"),
+        Display::Set => write!(f, "{{{}}}", list(all)),
+        Display::Dict => {
+            let (mut shown, mut rest) = (Vec::new(), all.iter());
+            while let Some(key) = rest.next() {
+                shown.push(match (key, rest.as_slice()) {
+                    (Expression::Unary("**", _), _) | (_, []) => key.to_string(),
+                    (key, [value, ..]) => format!("{key}: {value}"),
+                });
+                if !matches!(key, Expression::Unary("**", _)) {
+                    rest.next();
                 }
             }
-            Opcode::POP_JUMP_IF_NONE
-            | Opcode::POP_JUMP_IF_NOT_NONE
-            | Opcode::POP_JUMP_FORWARD_IF_NONE
-            | Opcode::POP_JUMP_FORWARD_IF_NOT_NONE
-            | Opcode::POP_JUMP_BACKWARD_IF_NONE
-            | Opcode::POP_JUMP_BACKWARD_IF_NOT_NONE => {
-                Expression::Compare("is", top.clone(), none())
-            }
-            _ => (**top).clone(),
-        };
-        self.found.conditions.insert(at, condition);
-    }
-
-    fn call(&mut self, at: usize, count: usize, keywords: Vec<String>) {
-        let (mut arguments, depth) = self.trees(count);
-        let (second, first) = (self.pop(), self.pop());
-        let (function, more) = match (first, second) {
-            (Value::Tree(function, depth), Value::Null) => ((function, depth), None),
-            (Value::Null, Value::Tree(function, depth)) => ((function, depth), None),
-            (Value::Tree(function, depth), Value::Tree(own, _)) => ((function, depth), Some(own)),
-            (Value::Null, Value::Null) => {
-                return self.push(at, Expression::Unknown(at as u32, 0), 0);
-            }
-        };
-        if let Some(own) = more {
-            arguments.insert(0, (*own).clone());
+            write!(f, "{{{}}}", shown.join(", "))
         }
-        let call = Call {
-            function: (*function.0).clone(),
-            arguments: arguments.clone(),
-        };
-        self.found.calls.insert(at, call);
-        let tree = Expression::Call {
-            function: function.0,
-            arguments,
-            keywords,
-        };
-        self.push(at, tree, depth.max(function.1));
-    }
-
-    fn strings(&self, tree: &Expression) -> Vec<String> {
-        // A tuple of names, as Python shows it: names hold neither quotes nor commas.
-        let text = match tree {
-            Expression::Constant(text) => text.as_str(),
-            _ => "",
-        };
-        let parts = text.trim_matches(['(', ')']).split(',');
-        let names = parts.map(|name| name.trim().trim_matches('\'').to_owned());
-        names.filter(|name| !name.is_empty()).collect()
-    }
-
-    fn step(&mut self, at: usize, instr: &Instr) {
-        use Expression as E;
-        use Opcode as O;
-        let isa = self.body.isa;
-        let number = match instr.arg {
-            Arg::Int(number) => number as usize,
-            _ => 0,
-        };
-        let named = |list: &'static [&'static str], index: usize| list.get(index).copied();
-        match (instr.opcode, instr.arg) {
-            (O::LOAD_CONST, Arg::Const(index)) => {
-                let text = repr(self.objects, self.body.consts[index as usize]);
-                self.push(at, E::Constant(text), 0);
-            }
-            (O::LOAD_SMALL_INT, _) => self.push(at, E::Constant(number.to_string()), 0),
-            (O::LOAD_ASSERTION_ERROR, _) => self.push(at, E::Name("AssertionError".to_owned()), 0),
-            (O::LOAD_COMMON_CONSTANT, _) => {
-                let text = named(isa.common_constants, number).unwrap_or("?");
-                self.push(at, E::Name(text.to_owned()), 0);
-            }
-            (O::LOAD_BUILD_CLASS, _) => self.push(at, E::Name("__build_class__".to_owned()), 0),
-            (O::PUSH_NULL, _) => self.stack.push(Value::Null),
-            (O::STORE_FAST_LOAD_FAST, Arg::Locals(_, b)) => {
-                let (stored, _) = self.tree();
-                self.found.stored.insert(at, (*stored).clone());
-                self.push(at, self.slot(b), 0);
-            }
-            (O::STORE_FAST_STORE_FAST, _) => {
-                self.trees(2);
-            }
-            (_, Arg::Locals(a, b)) => {
-                self.push(at, self.slot(a), 0);
-                self.push(at, self.slot(b), 0);
-            }
-            (
-                O::LOAD_FAST
-                | O::LOAD_FAST_BORROW
-                | O::LOAD_FAST_CHECK
-                | O::LOAD_FAST_AND_CLEAR
-                | O::LOAD_CLOSURE
-                | O::LOAD_DEREF
-                | O::LOAD_CLASSDEREF,
-                Arg::Local(slot),
-            ) => self.push(at, self.slot(slot), 0),
-            (O::LOAD_FROM_DICT_OR_DEREF, Arg::Local(slot)) => {
-                self.tree();
-                self.push(at, self.slot(slot), 0);
-            }
-            (O::LOAD_NAME, Arg::Name(name, _)) => self.push(at, E::Name(self.name(name)), 0),
-            (O::LOAD_FROM_DICT_OR_GLOBALS, Arg::Name(name, _)) => {
-                self.tree();
-                self.push(at, E::Name(self.name(name)), 0);
-            }
-            (O::LOAD_GLOBAL, Arg::Name(name, flags)) => {
-                let null_first = isa.null_slot == crate::isa::NullSlot::BelowCallable;
-                let null = flags & 1 != 0;
-                self.stack
-                    .extend((null && null_first).then_some(Value::Null));
-                self.push(at, E::Name(self.name(name)), 0);
-                self.stack
-                    .extend((null && !null_first).then_some(Value::Null));
-            }
-            (O::LOAD_ATTR, Arg::Name(name, flags)) => {
-                let name = self.name(name);
-                self.unary(at, |value| E::Attribute(value, name.clone()));
-                self.stack.extend((flags & 1 != 0).then_some(Value::Null));
-            }
-            (O::LOAD_METHOD, Arg::Name(name, _)) => {
-                let name = self.name(name);
-                self.unary(at, |value| E::Attribute(value, name.clone()));
-                self.stack.push(Value::Null);
-            }
-            (O::LOAD_SUPER_ATTR, Arg::Name(name, flags)) => {
-                let (all, _) = self.trees(3);
-                let [function, class, own]: [E; 3] = all.try_into().expect("three were asked for");
-                let function = Arc::new(function);
-                let arguments = match flags & 2 != 0 {
-                    true => vec![class, own],
-                    false => Vec::new(),
-                };
-                let keywords = Vec::new();
-                let call = E::Call {
-                    function,
-                    arguments,
-                    keywords,
-                };
-                let tree = E::Attribute(Arc::new(call), self.name(name));
-                self.push(at, tree, 2);
-                self.stack.extend((flags & 1 != 0).then_some(Value::Null));
-            }
-            (O::STORE_FAST | O::STORE_DEREF | O::STORE_NAME | O::STORE_GLOBAL, _) => {
-                let (stored, _) = self.tree();
-                self.found.stored.insert(at, (*stored).clone());
-            }
-            (O::COPY, _) => {
-                let from = self.stack.len().checked_sub(number);
-                let value = from.and_then(|at| self.stack.get(at)).cloned();
-                self.stack.push(value.unwrap_or(Value::Null));
-            }
-            (O::SWAP, _) => {
-                let top = self.stack.len().saturating_sub(1);
-                if let Some(other) = self.stack.len().checked_sub(number) {
-                    self.stack.swap(top, other.min(top));
+        Display::String => {
+            let parts = all.iter().map(|part| match part {
+                Expression::Constant(text) if all.len() > 1 => {
+                    text.trim_matches(['\'', '"']).to_owned()
                 }
-            }
-            (O::TO_BOOL | O::NOP | O::RESUME | O::PRECALL | O::NOT_TAKEN, _) => {}
-            (O::UNARY_NOT, _) => self.unary(at, |a| E::Unary("not", a)),
-            (O::UNARY_NEGATIVE, _) => self.unary(at, |a| E::Unary("-", a)),
-            (O::UNARY_INVERT, _) => self.unary(at, |a| E::Unary("~", a)),
-            (O::UNARY_POSITIVE, _) => self.unary(at, |a| E::Unary("+", a)),
-            (O::BINARY_OP, _) => match named(isa.binary_operators, number) {
-                Some("[]") => self.binary(at, E::Item),
-                Some(op) => self.binary(at, |a, b| E::Binary(op, a, b)),
-                None => self.other(at, instr),
-            },
-            (O::BINARY_SUBSCR, _) => self.binary(at, E::Item),
-            (O::BINARY_SLICE, _) => {
-                let (bounds, depth) = self.trees(2);
-                let (value, other) = self.tree();
-                let slice = E::Display(Display::Slice, bounds);
-                self.push(at, E::Item(value, Arc::new(slice)), depth.max(other));
-            }
-            (O::BUILD_SLICE, _) => self.display(at, Display::Slice, number),
-            (O::COMPARE_OP, _) => match named(isa.compare, number >> isa.compare_shift) {
-                Some(op) => self.binary(at, |a, b| E::Compare(op, a, b)),
-                None => self.other(at, instr),
-            },
-            (O::IS_OP, _) => {
-                let op = if number == 0 { "is" } else { "is not" };
-                self.binary(at, |a, b| E::Compare(op, a, b));
-            }
-            (O::CONTAINS_OP, _) => {
-                let op = if number == 0 { "in" } else { "not in" };
-                self.binary(at, |a, b| E::Compare(op, a, b));
-            }
-            (O::CHECK_EXC_MATCH, _) => {
-                let (class, depth) = self.tree();
-                if let Some(Value::Tree(raised, other)) = self.stack.last().cloned() {
-                    self.push(at, E::Compare("matches", raised, class), depth.max(other));
-                } else {
-                    self.push(at, E::Unknown(at as u32, 0), 0);
+                Expression::Display(Display::String, one) if one.len() == 1 => {
+                    format!("{{{}}}", one[0])
                 }
-            }
-            (O::GET_LEN, _) => {
-                if let Some(Value::Tree(top, depth)) = self.stack.last().cloned() {
-                    let function = Arc::new(E::Name("len".to_owned()));
-                    let (arguments, keywords) = (vec![(*top).clone()], Vec::new());
-                    self.push(
-                        at,
-                        E::Call {
-                            function,
-                            arguments,
-                            keywords,
-                        },
-                        depth,
-                    );
-                }
-            }
-            (O::GET_ITER, _) if isa.iterator_slots == 1 => {}
-            (O::GET_AWAITABLE, _) => self.unary(at, E::Await),
-            (O::BUILD_TUPLE, _) => self.display(at, Display::Tuple, number),
-            (O::BUILD_LIST, _) => self.display(at, Display::List, number),
-            (O::BUILD_SET, _) => self.display(at, Display::Set, number),
-            (O::BUILD_MAP, _) => self.display(at, Display::Dict, 2 * number),
-            (O::BUILD_STRING, _) => self.display(at, Display::String, number),
-            (O::KW_NAMES, Arg::Const(index)) => {
-                let text = repr(self.objects, self.body.consts[index as usize]);
-                self.keywords = self.strings(&E::Constant(text));
-            }
-            (O::CALL, _) => {
-                let keywords = std::mem::take(&mut self.keywords);
-                self.call(at, number, keywords);
-            }
-            (O::CALL_KW, _) => {
-                let (names, _) = self.tree();
-                let keywords = self.strings(&names);
-                self.call(at, number, keywords);
-            }
-            (O::CALL_FUNCTION_EX, _) => self.call_starred(at, number),
-            _ => self.other(at, instr),
+                part => format!("{{{part}}}"),
+            });
+            write!(f, "f'{}'", parts.collect::<String>())
         }
-    }
-
-    fn display(&mut self, at: usize, display: Display, count: usize) {
-        let (all, depth) = self.trees(count);
-        self.push(at, Expression::Display(display, all), depth);
-    }
-
-    fn call_starred(&mut self, at: usize, flags: usize) {
-        // From 3.14 on the dict, or a NULL, is always there.
-        let effect = self.body.isa.info(Opcode::CALL_FUNCTION_EX).effect;
-        let always = effect.of(0) == effect.of(1);
-        let dict = match always || flags & 1 != 0 {
-            true => self.pop(),
-            false => Value::Null,
-        };
-        let (starred, depth) = self.tree();
-        let mut arguments = vec![Expression::Unary("*", starred)];
-        if let Value::Tree(dict, _) = dict {
-            arguments.push(Expression::Unary("**", dict));
-        }
-        let (second, first) = (self.pop(), self.pop());
-        let ((Value::Tree(function, other), Value::Null)
-        | (Value::Null, Value::Tree(function, other))) = (first, second)
-        else {
-            return self.push(at, Expression::Unknown(at as u32, 0), 0);
-        };
-        let call = Call {
-            function: (*function).clone(),
-            arguments: arguments.clone(),
-        };
-        self.found.calls.insert(at, call);
-        let keywords = Vec::new();
-        let tree = Expression::Call {
-            function,
-            arguments,
-            keywords,
-        };
-        self.push(at, tree, depth.max(other));
-    }
-
-    /// Everything else: what it may have touched is unknown. No instruction that is not named above
-    /// changes the order of what is more than two slots below both its inputs and its results.
-    fn other(&mut self, at: usize, instr: &Instr) {
-        let effect = self.body.isa.info(instr.opcode).effect;
-        let before = self.stack.len() as i64;
-        let after = (before + effect.of(instr.effect_arg())).max(0);
-        let kept = (before.min(after) - 2).max(0) as usize;
-        self.stack.truncate(kept);
-        for below in kept..after as usize {
-            let unknown = Expression::Unknown(at as u32, below as u32);
-            self.stack.push(Value::Tree(Arc::new(unknown), 1));
+        Display::Slice => {
+            let bounds = all.iter().map(|bound| match bound {
+                Expression::Constant(none) if none == "None" => String::new(),
+                bound => bound.to_string(),
+            });
+            f.write_str(&bounds.collect::<Vec<_>>().join(":"))
         }
     }
 }

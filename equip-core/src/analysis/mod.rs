@@ -2,7 +2,8 @@
 //!
 //! Everything starts from a [`Cfg`]. What is about graphs alone (dominators, frontiers, control
 //! dependence, loops, traversals) takes any `petgraph` graph; what is about values takes the body too.
-//! Where exceptions are not of interest, the flow graph is made without them.
+//! Where exceptions are not of interest, the flow graph is made without them. Only imports and calls are
+//! about programs.
 
 pub mod cfg;
 pub mod traversal;
@@ -21,13 +22,23 @@ pub mod liveness;
 
 pub mod expression;
 
+pub mod evaluate;
+
+pub mod imports;
+mod names;
+
+pub mod call_graph;
+
 pub use assigned::DefinitelyAssigned;
+pub use call_graph::{CallGraph, Callee, Site, call_graph};
 pub use cfg::{Block, Cfg, Edge, EdgeKind, Exceptions};
 pub use control_dependence::{Dependence, control_dependence};
 pub use definitions::{Chains, Definition, ReachingDefinitions};
 pub use dominators::{Dominators, dominators, post_dominators};
-pub use expression::{Expression, Expressions};
+pub use evaluate::{Call, Expressions};
+pub use expression::Expression;
 pub use frontier::{Frontiers, dominance_frontiers, post_dominance_frontiers};
+pub use imports::{ImportGraph, Imported, Module, import_graph};
 pub use liveness::Liveness;
 pub use loops::{Loop, LoopId, Loops, loops};
 pub use variables::{Access, Variable, Variables};

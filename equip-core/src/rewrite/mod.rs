@@ -397,8 +397,10 @@ fn splice_all<'a>(
                 Place::At(Site::OnResume) => Some(sites::resumed(&old, at)),
                 _ => at.checked_sub(1),
             };
+            // What ends a loop has no line: there that of what follows, or it would be an event.
+            let adjacent = (of + 1..at).all(|between| old[between].opcode == Opcode::NOT_TAKEN);
             let site = SiteState {
-                location: location_from(&old, of),
+                location: location_from(&old, if adjacent { of } else { at }),
                 line: location_from(&old, of).line,
                 handler: place.and_then(|at| splicer.reachable(old[at].handler, depth)),
                 depth,
