@@ -309,3 +309,38 @@ fn in_a_folder_that_cannot_be_read() {
         "{said}"
     );
 }
+
+/// Whoever is last wins; what is kept is the original all the same.
+#[test]
+fn two_runs_at_once() {
+    let one = &interpreters()[0];
+    for round in 0..4 {
+        let folder = scratch();
+        many(one, folder.path(), 40);
+        let before = files(folder.path());
+        let start = |options: &[&str]| {
+            let mut command = equip(folder.path());
+            command
+                .args(["-q", "--python"])
+                .arg(&one.path)
+                .args(options)
+                .arg(".");
+            command.stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let runs = [
+            start(&["--plugin", "callcount"]),
+            start(&["--plugin", "callcount", "--set", "callcount.returns=true"]),
+        ];
+        for run in runs {
+            let output = run.wait_with_output().unwrap();
+            assert_eq!(
+                output.status.code(),
+                Some(0),
+                "round {round}: {}",
+                said(&output)
+            );
+        }
+        ok(equip(folder.path()).args(["-q", "restore", "."]));
+        assert!(files(folder.path()) == before, "round {round}");
+    }
+}

@@ -46,6 +46,8 @@ pub struct Staged {
     temporary: tempfile::TempPath,
     made: Option<tempfile::TempPath>,
     original: Original,
+    /// Hash of the bytes that it was made from.
+    plain: String,
 }
 
 fn beside(pyc: &Path, suffix: &str) -> PathBuf {
@@ -106,20 +108,40 @@ pub fn stage(
         temporary,
         made,
         original,
+        plain: hash(&[plain]),
     })
+}
+
+/// Keeps other runs of equip out of a folder, for as long as it lives. Where there are no locks, nothing does.
+fn lock(pyc: &Path) -> Option<std::fs::File> {
+    let folder = pyc.parent().filter(|folder| *folder != Path::new(""));
+    let folder = std::fs::File::open(folder.unwrap_or(Path::new("."))).ok()?;
+    folder.lock().ok()?;
+    Some(folder)
 }
 
 impl Staged {
     /// Puts the file in place, its original beside it first.
     ///
     /// # Errors
-    /// The disk; the file in place is the old one then.
+    /// The disk, or the file has changed since it was read; the file in place stays as it is then.
     pub fn commit(self) -> Result<(), Error> {
+        let _lock = lock(&self.target);
         let (kept, made) = (beside(&self.target, ORIGINAL), beside(&self.target, MADE));
         match self.original {
-            Original::InPlace => {
-                at(&kept, keep(&self.target, &kept))?;
-                let _ = std::fs::remove_file(&made);
+            Original::InPlace | Original::Kept => {
+                let current = std::fs::read(&self.target);
+                if current.is_ok_and(|bytes| hash(&[&bytes]) == self.plain) {
+                    at(&kept, keep(&self.target, &kept))?;
+                    let _ = std::fs::remove_file(&made);
+                } else if !self.is_kept() {
+                    // Another run, or Python, has been here meanwhile.
+                    let why = "changed while it was being instrumented: run equip again";
+                    return Err(Error {
+                        path: self.target,
+                        source: io::Error::other(why),
+                    });
+                }
             }
             Original::Made => {
                 let bytes = self.made.expect("staged with it");
@@ -129,12 +151,19 @@ impl Staged {
                 })?;
                 let _ = std::fs::remove_file(&kept);
             }
-            Original::Kept => {}
         }
         let target = self.target;
         self.temporary.persist(&target).map_err(|error| Error {
             path: target.clone(),
             source: error.error,
+        })
+    }
+
+    /// Whether what it was made from is kept beside the file in place.
+    fn is_kept(&self) -> bool {
+        [ORIGINAL, MADE].iter().any(|suffix| {
+            let kept = std::fs::read(beside(&self.target, suffix));
+            kept.is_ok_and(|bytes| hash(&[&bytes]) == self.plain)
         })
     }
 }
@@ -165,7 +194,9 @@ impl Change {
 fn keep(original: &Path, kept: &Path) -> io::Result<()> {
     let temporary = beside(kept, &format!("{STAGED}{}", std::process::id()));
     let _ = std::fs::remove_file(&temporary);
-    if std::fs::hard_link(original, &temporary).is_err() {
+    // A link to a link would lead to whatever takes the place of the file.
+    let file = std::fs::canonicalize(original)?;
+    if std::fs::hard_link(file, &temporary).is_err() {
         std::fs::copy(original, &temporary)?;
     }
     // Where both are one file already, rename leaves both names: the temporary one goes.
@@ -211,6 +242,7 @@ pub enum Restored {
 /// # Errors
 /// It is instrumented, but no original is kept that fits; or the disk.
 pub fn restore(pyc: &Path) -> Result<Restored, Error> {
+    let _lock = lock(pyc);
     let (kept, made) = (beside(pyc, ORIGINAL), beside(pyc, MADE));
     let current = match std::fs::read(pyc) {
         Ok(bytes) => Some(bytes),

@@ -46,6 +46,30 @@ def only_inside():
     return [len for len in range(3)], len([1])
 
 
+def parameter(a):
+    return [a for a in (1, 2)]
+
+
+def tried(a):
+    try:
+        [1 for v in a for w in a]
+    except ValueError:
+        pass
+
+    def v():
+        return v
+    return v.__name__
+
+
+def tried_lambda(a):
+    try:
+        made = [lambda: v for v in a]
+    except ValueError:
+        made = []
+    v = 3
+    return [one() for one in made], (lambda: v)()
+
+
 def deleted(a, x):
     del a
     values = [a for a in range(x)]
@@ -98,6 +122,7 @@ def run(coroutine):
 
 
 print(same_name(), captured(5), raising(5), nested(3), cells(1, 2), only_inside())
+print(parameter(1), tried((1, 2)), tried_lambda((1, 2)))
 print(deleted(1, 2), deleted_within(1), late(1), list(generator(1)), short(1), Body.x, Body.y)
 print(run(asynchronous(3)), [x for x in range(2)], {k: v for k, v in zip("ab", "cd")})
 print(sorted(name for name in globals() if not name.startswith("_")))

@@ -384,11 +384,15 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         if kind & kinds::FREE != 0 {
             return Variable::Deref(slot);
         }
+        let mut parameters = self.host.parameters.iter();
+        let is_parameter = parameters.any(|parameter| parameter.slot == slot);
         match site.at.map_or(Holds::Own, |at| self.taken.holds(slot, at)) {
             Holds::TakenCell => return Variable::Deref(slot),
             Holds::Taken | Holds::Unclear => return Variable::Fast(slot, false),
             // The name is the comprehension's; outside of it, it means what it means to the function.
-            Holds::Own if self.taken.is_only_taken(slot) => return Variable::Global,
+            Holds::Own if self.taken.is_only_taken(slot) && !is_parameter => {
+                return Variable::Global;
+            }
             Holds::Own => {}
         }
         if kind & kinds::CELL != 0 {
@@ -398,8 +402,6 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             Opcode::DELETE_FAST | Opcode::LOAD_FAST_AND_CLEAR => instr.arg == Arg::Local(slot),
             _ => false,
         };
-        let mut parameters = self.host.parameters.iter();
-        let is_parameter = parameters.any(|parameter| parameter.slot == slot);
         let certain = is_parameter && (site.starts || !self.old.iter().any(touches));
         Variable::Fast(slot, certain)
     }

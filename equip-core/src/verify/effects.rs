@@ -19,7 +19,8 @@ const GENERATOR: u32 = 1;
 /// Bit of `COMPARE_OP` that makes its result an exact bool.
 const TO_BOOL: u32 = 16;
 
-/// Whether the instruction can raise after it took its operands.
+/// Whether the instruction can raise after it took its operands. Out of memory `MAKE_CELL` can; where an
+/// inlined comprehension makes one, the compiler's own handlers are not ready for that.
 pub(super) fn can_raise(instr: &Instr) -> bool {
     !matches!(
         instr.op.opcode,
@@ -36,6 +37,8 @@ pub(super) fn can_raise(instr: &Instr) -> bool {
             | Opcode::LOAD_CONST
             | Opcode::LOAD_COMMON_CONSTANT
             | Opcode::LOAD_SMALL_INT
+            | Opcode::LOAD_FAST_AND_CLEAR
+            | Opcode::MAKE_CELL
             | Opcode::STORE_FAST
             | Opcode::STORE_FAST_STORE_FAST
             | Opcode::STORE_FAST_LOAD_FAST
