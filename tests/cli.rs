@@ -3,6 +3,7 @@
 mod harness;
 
 use std::path::Path;
+use std::process::Command;
 
 use harness::{equip, interpreters, ok, python, scratch, text};
 
@@ -89,6 +90,43 @@ fn the_main_job_then_again_then_another_pipeline_then_restore() {
         );
         ok(equip(folder.path()).args(["restore", "."]));
         assert!(files(folder.path()) == before, "restored");
+    }
+}
+
+#[test]
+fn a_folder_runs_from_its_instrumented_main() {
+    for one in interpreters() {
+        let folder = scratch();
+        let main = "import sys\ndef main():\n    print(sys.argv, __name__)\n    return 4\nsys.exit(main())\n";
+        std::fs::create_dir(folder.path().join("tool")).unwrap();
+        std::fs::write(folder.path().join("tool/__main__.py"), main).unwrap();
+        let started = |mut command: Command| {
+            let output = command.output().unwrap();
+            (
+                output.status.code(),
+                text(&output.stdout),
+                text(&output.stderr),
+            )
+        };
+        let mut plain = python(one, folder.path());
+        plain.args(["tool", "x"]);
+        let plain = started(plain);
+        assert_eq!(plain.0, Some(4));
+        let run = || {
+            let mut command = equip(folder.path());
+            command.args(["run", "tool", "x"]);
+            started(command)
+        };
+        let refused = run();
+        assert!(
+            refused.0 != Some(4) && refused.2.contains("not instrumented"),
+            "{refused:?}"
+        );
+        ok(equip(folder.path())
+            .args(["-q", "--plugin", "callcount", "tool", "--python"])
+            .arg(&one.path));
+        assert_eq!(run(), plain);
+        assert!(folder.path().join("counts.json").exists());
     }
 }
 

@@ -35,6 +35,7 @@ pub fn run(options: &Run, arguments: &Arguments) -> anyhow::Result<u8> {
         [flag, module, rest @ ..] if flag == "-m" => {
             run_module(&module.to_string_lossy(), rest, arguments)
         }
+        [folder, rest @ ..] if Path::new(folder).is_dir() => run_folder(folder, rest, arguments),
         [script, rest @ ..] if !script.as_encoded_bytes().starts_with(b"-") => {
             run_script(script, rest, arguments)
         }
@@ -56,6 +57,22 @@ fn run_module(module: &str, rest: &[OsString], arguments: &Arguments) -> anyhow:
         None => search.default_interpreter()?,
     };
     let mut args = vec![OsString::from("-m"), module.into()];
+    args.extend(rest.iter().cloned());
+    start(&python.path, &args)
+}
+
+/// As `python FOLDER` does, which reads the bytecode of its `__main__`.
+fn run_folder(folder: &OsStr, rest: &[OsString], arguments: &Arguments) -> anyhow::Result<u8> {
+    let main = Path::new(folder).join("__main__.py");
+    if !main.is_file() {
+        bail!(
+            "{}: a folder without a __main__.py cannot be started",
+            folder.display()
+        );
+    }
+    let (bytes, _) = instrumented(&main, arguments)?;
+    let python = super::search(arguments).find(parse_header(&bytes)?.0)?;
+    let mut args = vec![folder.to_owned()];
     args.extend(rest.iter().cloned());
     start(&python.path, &args)
 }
