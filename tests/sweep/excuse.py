@@ -23,7 +23,8 @@ CLOSED = "asserts that a generator that is closed runs no code, which CPython 3.
 NONE = "asserts that co_code returns nothing but None"
 BECAUSE = [
     (r"test_dis\.", BYTECODE),
-    (r"test_peepholer\.|test_opcache\.", BYTECODE),
+    (r"test_peepholer\.|test_opcache\.|test_type_cache\..*specialization", BYTECODE),
+    (r"test_positional_only_arg\..*annotations_constant_fold", BYTECODE),
     (r"test_compile\..*(positions|position_regressions|lineno_attribute)", POSITIONS),
     (r"test_compile\..*(32_63|strip_unused|merge_const|remove_unused_consts)", CONSTANTS),
     (r"test_compile\.", BYTECODE),
