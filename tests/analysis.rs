@@ -348,7 +348,8 @@ fn reached_instrs(body: &Body, exceptions: Exceptions) -> Vec<bool> {
             todo.push(body.at(label));
         }
         let asked = matches!(instr.opcode, Opcode::RAISE_VARARGS | Opcode::RERAISE);
-        let raises = asked || exceptions == Exceptions::Followed && cfg::can_raise(instr.opcode);
+        let raises =
+            asked || exceptions == Exceptions::Followed && cfg::can_raise(body.isa, instr.opcode);
         todo.extend(
             body.handler(instr)
                 .filter(|_| raises)

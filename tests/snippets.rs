@@ -415,6 +415,7 @@ fn nothing_is_noticed_of_snippets_that_fail_or_have_handlers() {
     ];
     let sites = [
         r#"sites={each_line="len([])", on_resume="len([])"}"#,
+        r#"sites={on_yield="x = {yield_value}"}"#,
         r#"sites={each_line="try:\n    undefined_name\nexcept Exception:\n    pass"}"#,
         r#"sites={before="h = lambda: x", each_line="({arguments}, x)", after="x", on_raise="lambda: x", on_exit="h = lambda: {arg0}\nh()", on_resume="{arg0}"}"#,
     ];

@@ -174,7 +174,7 @@ impl Steps {
                 next[at].push(body.at(label));
             }
             let asked = matches!(instr.opcode, Opcode::RAISE_VARARGS | Opcode::RERAISE);
-            let may_raise = asked || exceptions && can_raise(instr.opcode);
+            let may_raise = asked || exceptions && can_raise(body.isa, instr.opcode);
             let handler = body.handler(instr).filter(|_| may_raise);
             caught[at] = handler.map(|handler| body.at(handler.target));
             leaves[at] = flow == Flow::Exit && !asked;

@@ -11,7 +11,7 @@ use petgraph::visit::EdgeRef;
 
 use super::dominators::dominators;
 use crate::body::{Arg, Body, HandlerId};
-use crate::isa::{Flow, Opcode};
+use crate::isa::{Flow, Isa, Opcode};
 
 /// A run of instructions that control enters at its start and leaves at its end, all with the same
 /// handler. The virtual exit is an empty one behind the last.
@@ -233,7 +233,7 @@ fn ways_out(body: &Body, block: Range<usize>, exceptions: Exceptions) -> Vec<Way
     };
     let raises = || {
         let mut instrs = body.instrs[block.clone()].iter();
-        instrs.any(|instr| can_raise(instr.opcode))
+        instrs.any(|instr| can_raise(body.isa, instr.opcode))
     };
     if exceptions == Exceptions::Followed && raises() {
         ways.push(way(caught, EdgeKind::Exception(handler)));
@@ -283,9 +283,12 @@ pub fn jumps_if(opcode: Opcode) -> Option<bool> {
 
 /// Whether an instruction may raise without having been written to: all but those that only move
 /// references and jump forward. `Python/bytecodes.c` calls it `HAS_ERROR_FLAG`; what `__del__` raises
-/// goes nowhere, and 3.11's `LOAD_FAST` checks.
-pub fn can_raise(opcode: Opcode) -> bool {
+/// goes nowhere.
+pub fn can_raise(isa: &Isa, opcode: Opcode) -> bool {
     use Opcode as O;
+    if opcode == O::LOAD_FAST {
+        return isa.load_fast_checks;
+    }
     !matches!(
         opcode,
         O::NOP

@@ -163,7 +163,7 @@ fn forward<P: Problem>(body: &Body, cfg: &Cfg, problem: &P) -> Solution<P::Fact>
         let mut before_last = None;
         let instrs = cfg.block(node).instrs();
         for at in instrs.clone() {
-            if catches && can_raise(body.instrs[at].opcode) {
+            if catches && can_raise(body.isa, body.instrs[at].opcode) {
                 arrive(problem, &mut raised, &fact);
             }
             if at + 1 == instrs.end && matches!(edges[0].2.kind, EdgeKind::Raise(_)) {
@@ -255,7 +255,7 @@ fn step_back<P: Problem>(
     caught: Option<&P::Fact>,
 ) {
     problem.transfer(at, fact);
-    if let Some(caught) = caught.filter(|_| can_raise(body.instrs[at].opcode)) {
+    if let Some(caught) = caught.filter(|_| can_raise(body.isa, body.instrs[at].opcode)) {
         problem.join(fact, caught);
     }
 }

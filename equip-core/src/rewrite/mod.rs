@@ -331,7 +331,8 @@ fn splice_all<'a>(
             true => enclose::PROLOGUE,
             false => enclose::level(probe),
         };
-        let delegates = body_isa.throw_reads_send && is_deep && sites::suspended(&old, at) < at;
+        let delegates =
+            body_isa.throw_reads_send && needs_depths && sites::suspended(&old, at) < at;
         let plain = here.is_empty() && !delegates && (kept == 0 || at != room_at && !returns);
         if plain || depth_at(at) < 0 {
             moved[at] = splicer.out.len() as u32;
