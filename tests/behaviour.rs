@@ -11,7 +11,8 @@ fn with_callcount() {
 
 #[test]
 fn with_every_site_of_every_function() {
-    same_behaviour(&[&["--plugin", "allsites"]], |_| true);
+    let branches = ["--plugin", "allsites", "--set", "allsites.branches=true"];
+    same_behaviour(&[&branches], |_| true);
 }
 
 #[test]

@@ -22,7 +22,7 @@ impl Default for AllSites {
             before: true,
             after: true,
             lines: true,
-            branches: true,
+            branches: false,
             arguments: true,
             classes: true,
             modules: true,
