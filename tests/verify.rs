@@ -405,7 +405,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             Handlers,
-            "into the handler of the LOAD_CONST before it",
+            "into the handler of the NOP before it",
             (13, 15),
             ".stack 3\n.range try tried handler 0\nRESUME 0\n%callee\ntry:\nLOAD_CONST 0\nNOP\ntried:\nNOP\n%call 1\nRETURN_VALUE\nhandler:\nRERAISE 0",
             ("NOP\n%call 1", "%call 1"),
