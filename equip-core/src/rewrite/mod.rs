@@ -299,9 +299,8 @@ fn splice_all<'a>(
     let old_labels = body.labels.clone();
     let mut moved = vec![0u32; old.len() + 1];
     let mut emitted: Vec<u32> = vec![0; old.len()];
-    let mut splicer = Splicer::new(&mut body, objects, interner, host, compiler, &old);
+    let mut splicer = Splicer::new(&mut body, objects, interner, host, compiler, (&old, &taken));
     splicer.state = state.clone();
-    splicer.taken = taken.clone();
     splicer.out.reserve(old.len() + placed.len() * 12);
     splicer.at_level(enclose::PROLOGUE);
     let mut next = 0;

@@ -214,21 +214,14 @@ pub fn branch(body: &Body, at: usize, edge: Edge) -> Option<Point> {
     if is_of_compiler(body, at) {
         return None;
     }
-    let behind = |mut next: usize, ends: &[Opcode]| {
-        while body
-            .instrs
-            .get(next)
-            .is_some_and(|instr| ends.contains(&instr.opcode))
-        {
-            next += 1;
-        }
+    let falling = |next: usize| {
         (next < body.instrs.len()).then(|| Point {
             from: Some(at as u32),
             ..Point::falling(next)
         })
     };
     if jumps != (edge == Edge::True) {
-        return behind(at + 1, &[Opcode::NOT_TAKEN]);
+        return falling(at + 1 + usize::from(is(body, at + 1, Opcode::NOT_TAKEN)));
     }
     let Arg::Jump(target) = instr.arg else {
         return None;
@@ -236,11 +229,8 @@ pub fn branch(body: &Body, at: usize, edge: Edge) -> Option<Point> {
     let target = body.at(target);
     if is(body, target, Opcode::END_FOR) {
         // Only the end of this loop comes here, and what it keeps is popped first.
-        let next = match body.isa.loop_exit {
-            LoopExit::KeepsIterator => target + 2,
-            _ => target + 1,
-        };
-        return behind(next, &[]);
+        let keeps = body.isa.loop_exit == LoopExit::KeepsIterator;
+        return falling(target + 1 + usize::from(keeps));
     }
     Some(Point {
         at: target as u32,
@@ -255,9 +245,9 @@ pub fn branch(body: &Body, at: usize, edge: Edge) -> Option<Point> {
 /// whether a name is still the builtin that a shortcut is for.
 fn is_of_compiler(body: &Body, at: usize) -> bool {
     use Opcode as O;
-    let mut above = body.instrs[..at].iter().rev();
-    let mut above = above
-        .by_ref()
+    let mut above = body.instrs[..at]
+        .iter()
+        .rev()
         .filter(|instr| !matches!(instr.opcode, O::TO_BOOL | O::COPY | O::NOP));
     let Some(tests) = above.next() else {
         return false;

@@ -123,7 +123,7 @@ pub(super) struct Splicer<'s, 'a, 'h> {
     /// From which instruction on the output belongs to which level; see [`super::enclose`].
     pub(super) levels: Vec<(u32, u32)>,
     /// What comprehensions do with slots.
-    pub(super) taken: Taken,
+    taken: &'s Taken,
     /// The same for the cold code.
     pub(super) cold_levels: Vec<(u32, u32)>,
     /// The level of what is spliced now, if it is marked.
@@ -212,7 +212,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         interner: &'s mut Interner,
         host: &'s Host<'h>,
         compiler: &'s dyn Compile,
-        old: &'s [Instr],
+        (old, taken): (&'s [Instr], &'s Taken),
     ) -> Self {
         let decoded = body.locals.len();
         let (out, slots, names) = (Vec::new(), FxHashMap::default(), FxHashMap::default());
@@ -234,7 +234,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             state: State::default(),
             deep: Default::default(),
             levels: Vec::new(),
-            taken: Taken::default(),
+            taken,
             cold_levels: Vec::new(),
             level: None,
         }

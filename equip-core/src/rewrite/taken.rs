@@ -24,7 +24,7 @@ pub(super) enum Holds {
 }
 
 /// For each slot that some comprehension takes over, what it holds before each instruction.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Taken {
     slots: FxHashMap<u32, Vec<Holds>>,
     /// Slots that are the function's own variables too.
