@@ -281,6 +281,11 @@ pub fn jumps_if(opcode: Opcode) -> Option<bool> {
     }
 }
 
+/// Whether an instruction does nothing but raise.
+pub fn raises(opcode: Opcode) -> bool {
+    matches!(opcode, Opcode::RAISE_VARARGS | Opcode::RERAISE)
+}
+
 /// Whether an instruction may raise without having been written to: all but those that only move
 /// references and jump forward. `Python/bytecodes.c` calls it `HAS_ERROR_FLAG`; what `__del__` raises
 /// goes nowhere.

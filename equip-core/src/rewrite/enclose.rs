@@ -17,6 +17,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::splice::{SiteState, Splicer, Subject};
 use super::{Place, Probe, Refusal, sites, state};
+use crate::analysis::cfg;
 use crate::body::{Arg, Body, Handler, HandlerId, Instr, Location};
 use crate::isa::{Opcode, YieldArg};
 
@@ -158,9 +159,15 @@ impl Plan<'_> {
             }
             let instr = &splicer.out[at];
             if level > guard.level && self.leaves(at, instr) {
-                let knows = splicer.body.isa.handler_lines && level != RESTORING;
-                let line = if knows { instr.location.line.max(0) } else { 0 };
-                guarded.push((at, line, can_raise(instr.opcode)));
+                let (isa, opcode) = (splicer.body.isa, instr.opcode);
+                // What is thrown in comes from a `RESUME`, see `catch_thrown`.
+                let knows = isa.handler_lines && level != RESTORING;
+                let line = match knows && opcode != Opcode::YIELD_VALUE {
+                    true => instr.location.line.max(0),
+                    false => 0,
+                };
+                let raises = cfg::raises(opcode) || cfg::can_raise(isa, opcode);
+                guarded.push((at, line, raises));
             }
         }
         let raising = guarded.iter().filter(|(.., raises)| *raises);
@@ -169,13 +176,7 @@ impl Plan<'_> {
         let mut order = Vec::new();
         for (at, line, _) in guarded {
             // What cannot raise needs no copy of its own, but what it stands before may want its (`callers`).
-            // What is thrown in comes from a `RESUME`, see `catch_thrown`.
-            let suspends = splicer.out[at].opcode == Opcode::YIELD_VALUE;
-            let line = if suspends || !lines.contains(&line) {
-                0
-            } else {
-                line
-            };
+            let line = if lines.contains(&line) { line } else { 0 };
             let id = *copies.entry(line).or_insert_with(|| {
                 let id = splicer.catching(splicer.state.depth);
                 order.push((line, id));
@@ -402,26 +403,6 @@ pub(super) fn mark_suspensions(splicer: &mut Splicer<'_, '_, '_>, plan: &Plan<'_
             *arg = (*arg).max(1) + 1;
         }
     }
-}
-
-/// Whether an instruction can raise, other than through who traces lines.
-fn can_raise(opcode: Opcode) -> bool {
-    !matches!(
-        opcode,
-        Opcode::NOP
-            | Opcode::POP_TOP
-            | Opcode::COPY
-            | Opcode::SWAP
-            | Opcode::PUSH_NULL
-            | Opcode::LOAD_CONST
-            | Opcode::LOAD_SMALL_INT
-            | Opcode::LOAD_FAST_BORROW
-            | Opcode::STORE_FAST
-            | Opcode::JUMP_FORWARD
-            | Opcode::POP_EXCEPT
-            | Opcode::PUSH_EXC_INFO
-            | Opcode::YIELD_VALUE
-    )
 }
 
 impl Splicer<'_, '_, '_> {
