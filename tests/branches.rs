@@ -5,7 +5,7 @@ mod harness;
 use std::path::Path;
 
 use equip_core::python::Interpreter;
-use harness::{equip, interpreters, ok, python, root, scratch, text};
+use harness::{instrument, interpreters, ok, python, root, scratch, text};
 
 const HITS: &str =
     "__import__('sys').__dict__.setdefault('hits', []).append('{qualname} {site_lineno}";
@@ -13,19 +13,14 @@ const HITS: &str =
 /// What probes on each edge see.
 fn seen(one: &Interpreter, folder: &Path) -> String {
     let sites = format!("snippets.sites={{true=\"{HITS} true')\", false=\"{HITS} false')\"}}");
-    ok(equip(folder)
-        .args([
-            "-q",
-            "--plugin",
-            "snippets",
-            "--set",
-            "snippets.site=none",
-            "--set",
-            &sites,
-            "--python",
-        ])
-        .arg(&one.path)
-        .arg("branches.py"));
+    let none = [
+        "--plugin",
+        "snippets",
+        "--set",
+        "snippets.site=none",
+        "--set",
+    ];
+    instrument(one, folder, &[&none[..], &[&sites]].concat());
     let program = "import sys, branches; print('--'); print(*sys.hits, sep='\\n')";
     let output = text(&ok(python(one, folder).args(["-c", program])).stdout);
     output

@@ -353,7 +353,7 @@ def only(name, *rest):
 builtins.__import__ = only
 import m
 builtins.__import__ = real
-hidden = {name: value for name, value in vars(m).items() if name.startswith('_equip.')}
+hidden = {name: value for name, value in vars(m).items() if name.startswith('__equip.')}
 for name, value in hidden.items():
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         pickle.loads(pickle.dumps(value, protocol))

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::code::{CodeObject, flags};
 use crate::isa::{Flow, Isa, NullSlot, OpInfo, Opcode, Operand};
@@ -136,30 +136,48 @@ impl<'a> Declarations<'a> {
         &self.list[0]
     }
 
-    /// For each declaration a key that is unique among functions of the module: the qualname, with
-    /// `:firstlineno` where several functions share it, and `:n` where that is not unique either.
+    /// For each declaration a key that no other of the module has: the qualname, with `:firstlineno`
+    /// where several functions share it, and `:n` where that is not unique either. Classes and scopes of the
+    /// compiler's own give way to functions.
     pub fn keys(&self) -> Vec<String> {
-        let is_function = |kind| !matches!(kind, Kind::Module | Kind::Class | Kind::Annotation);
-        let mut named: FxHashMap<&str, u32> = FxHashMap::default();
-        let mut placed: FxHashMap<(&str, u32), u32> = FxHashMap::default();
-        for one in self.list.iter().filter(|one| is_function(one.kind)) {
-            *named.entry(&one.qualname).or_default() += 1;
-            *placed.entry((&one.qualname, one.first_line)).or_default() += 1;
+        let is_function = |one: &&Declaration<'_>| {
+            !matches!(one.kind, Kind::Module | Kind::Class | Kind::Annotation)
+        };
+        let mut keys = vec![String::new(); self.list.len()];
+        let mut taken: FxHashSet<String> = FxHashSet::default();
+        let functions: Vec<_> = self.list.iter().filter(is_function).collect();
+        let others: Vec<_> = self.list.iter().filter(|one| !is_function(one)).collect();
+        for group in [functions, others] {
+            let mut named: FxHashMap<&str, u32> = FxHashMap::default();
+            let mut placed: FxHashMap<(&str, u32), u32> = FxHashMap::default();
+            for one in &group {
+                *named.entry(&one.qualname).or_default() += 1;
+                *placed.entry((&one.qualname, one.first_line)).or_default() += 1;
+            }
+            let mut numbers: FxHashMap<(&str, u32), u32> = FxHashMap::default();
+            for one in &group {
+                let place = (one.qualname.as_ref(), one.first_line);
+                let by_name = one.qualname.clone().into_owned();
+                let by_line = format!("{}:{}", place.0, place.1);
+                let key = if named[place.0] == 1 && !taken.contains(&by_name) {
+                    by_name
+                } else if placed[&place] == 1 && !taken.contains(&by_line) {
+                    by_line
+                } else {
+                    let number = numbers.entry(place).or_default();
+                    loop {
+                        *number += 1;
+                        let key = format!("{by_line}:{number}");
+                        if !taken.contains(&key) {
+                            break key;
+                        }
+                    }
+                };
+                taken.insert(key.clone());
+                keys[one.id.0 as usize] = key;
+            }
         }
-        let mut numbers: FxHashMap<(&str, u32), u32> = FxHashMap::default();
-        let keys = self.list.iter().map(|one| {
-            let place = (one.qualname.as_ref(), one.first_line);
-            if !is_function(one.kind) || named[place.0] == 1 {
-                return one.qualname.clone().into_owned();
-            }
-            if placed[&place] == 1 {
-                return format!("{}:{}", place.0, place.1);
-            }
-            let number = numbers.entry(place).or_default();
-            *number += 1;
-            format!("{}:{}:{number}", place.0, place.1)
-        });
-        keys.collect()
+        keys
     }
 }
 

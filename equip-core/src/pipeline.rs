@@ -349,7 +349,7 @@ impl Pipeline<'_> {
             vec![FxHashMap::default(); self.authors.len()];
         for binding in bindings.iter().filter(|binding| !binding.public) {
             for name in &binding.names {
-                let global = format!("_equip.{}.{name}", self.authors[binding.author].name);
+                let global = format!("__equip.{}.{name}", self.authors[binding.author].name);
                 by_author[binding.author].insert(name.clone(), global);
             }
         }
@@ -379,7 +379,7 @@ impl Pipeline<'_> {
                 author.options.as_bytes(),
                 source.as_bytes(),
             ];
-            let key = format!("_equip.{name}.{}", &hash(&parts)[..16]);
+            let key = format!("__equip.{name}.{}", &hash(&parts)[..16]);
             values.extend([
                 ("key".to_owned(), Value::Str(key)),
                 ("name".to_owned(), Value::Str(name.to_owned())),

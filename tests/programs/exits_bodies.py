@@ -2,7 +2,7 @@
 
 import sys
 
-first = sorted(name for name in vars() if not name.startswith("_equip."))
+first = sorted(name for name in vars() if not name.startswith("__equip."))
 print(locals() is globals(), vars() is globals(), first)
 exec("made = 1")
 print(made, locals()["made"], globals()["made"], "made" in dir())
@@ -16,7 +16,7 @@ print(more, [locals() is globals() for _ in range(1)] if sys.version_info >= (3,
 
 def names(namespace):
     return sorted(name for name in namespace
-                  if not name.startswith("_equip.") and name not in ("__firstlineno__", "__static_attributes__"))
+                  if not name.startswith("__equip.") and name not in ("__firstlineno__", "__static_attributes__"))
 
 
 class Body:

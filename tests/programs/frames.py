@@ -58,7 +58,7 @@ def jump(target, source):
 print(shape(1, extra=3)())
 print(list(generator()))
 print(Body.names, Body.code)
-print(sorted(name for name in globals() if not name.startswith("__") and not name.startswith("_equip.")))
+print(sorted(name for name in globals() if not name.startswith("__") and not name.startswith("__equip.")))
 print(jump(jumping, (2, 3)))
 print(jump(jumping, (1, 6)))
 

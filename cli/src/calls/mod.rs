@@ -8,7 +8,7 @@ use equip_core::analysis::{self, Callee, Imported, call_graph, import_graph};
 use equip_core::declaration::Kind;
 use serde::Serialize;
 
-use crate::commands::inspect::{keys, kind_name};
+use crate::commands::inspect::kind_name;
 
 /// What is known of a program.
 #[derive(Debug, Serialize)]
@@ -67,7 +67,7 @@ pub struct Import {
 impl Calls {
     /// Of some modules, with their files.
     pub fn of(modules: &[analysis::Module<'_>], files: &[String]) -> Calls {
-        let keys: Vec<_> = modules.iter().map(|one| keys(one.declarations)).collect();
+        let keys: Vec<_> = modules.iter().map(|one| one.declarations.keys()).collect();
         let mut shown: Vec<_> = modules
             .iter()
             .zip(files)

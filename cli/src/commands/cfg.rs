@@ -9,7 +9,7 @@ use equip_core::pyc::PycFile;
 use equip_core::python::Helpers;
 use equip_core::snippet::nearest;
 
-use super::inspect::{bytes_of, is_asked_for, keys, kind_name, named};
+use super::inspect::{bytes_of, is_asked_for, kind_name, named};
 use crate::Status;
 use crate::args::{Arguments, Cfg, Format, GraphFormat};
 use crate::flow::{self, Flow, Source, Subject};
@@ -101,7 +101,7 @@ fn graphs(
         false => Exceptions::Followed,
     };
     let source = source(module, bytes, &pyc);
-    for (declaration, key) in found.list.iter().zip(keys(&found)) {
+    for (declaration, key) in found.list.iter().zip(found.keys()) {
         known.push(declaration.qualname.to_string());
         if wanted.is_some_and(|wanted| declaration.qualname != wanted && key != wanted) {
             continue;

@@ -1,6 +1,5 @@
 //! Looking into programs: declarations and bytecode.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use equip_core::declaration::{
@@ -202,33 +201,6 @@ pub(super) fn named(target: &str) -> (&str, Option<&str>) {
     })
 }
 
-/// The keys, with line and number also where no functions but the compiler's own scopes share them.
-pub(crate) fn keys(found: &Declarations<'_>) -> Vec<String> {
-    let mut keys = found.keys();
-    let shared = |keys: &[String]| {
-        let mut count: BTreeMap<String, u32> = BTreeMap::new();
-        for key in keys {
-            *count.entry(key.clone()).or_default() += 1;
-        }
-        count.retain(|_, count| *count > 1);
-        count
-    };
-    let several = shared(&keys);
-    for (key, one) in keys.iter_mut().zip(&found.list) {
-        if several.contains_key(key) {
-            *key = format!("{key}:{}", one.first_line);
-        }
-    }
-    let mut left = shared(&keys);
-    for key in keys.iter_mut().rev() {
-        if let Some(number) = left.get_mut(key) {
-            *key = format!("{key}:{number}");
-            *number -= 1;
-        }
-    }
-    keys
-}
-
 pub fn dis(options: &Dis, arguments: &Arguments) -> anyhow::Result<u8> {
     let helpers = Helpers::new(super::search(arguments));
     let mut failed = false;
@@ -247,7 +219,7 @@ pub fn dis(options: &Dis, arguments: &Arguments) -> anyhow::Result<u8> {
             let result = bytes_of(module, &helpers).and_then(|bytes| {
                 let pyc = PycFile::parse(&bytes).map_err(|error| error.to_string())?;
                 let found = declarations(&pyc);
-                for (one, key) in found.list.iter().zip(keys(&found)) {
+                for (one, key) in found.list.iter().zip(found.keys()) {
                     if qualname.is_none_or(|wanted| one.qualname == wanted || key == wanted) {
                         matches += 1;
                         let mut text = String::new();

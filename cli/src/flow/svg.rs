@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use equip_core::analysis::EdgeKind;
+
 use super::layout::{Layout, Line, Link, Node, Point, Thing, layout};
 use super::{Block, Edge, Flow, SourceLine, instruction, label, lines, name};
 
@@ -88,7 +90,7 @@ pub fn picture(flow: &Flow) -> String {
             to: edge.to + 1,
             around,
             weight: if edge.kind == "exception" { 0.2 } else { 1.0 },
-            bundle: KINDS
+            bundle: EdgeKind::NAMES
                 .iter()
                 .position(|kind| *kind == edge.kind)
                 .unwrap_or(0),
@@ -148,17 +150,6 @@ pub fn picture(flow: &Flow) -> String {
     );
     out
 }
-
-const KINDS: [&str; 8] = [
-    "next",
-    "true",
-    "false",
-    "jump",
-    "resume",
-    "exception",
-    "raise",
-    "return",
-];
 
 /// Whether an edge is a note in its block, not a line.
 fn is_noted(flow: &Flow, edge: &Edge) -> bool {
@@ -639,7 +630,7 @@ fn legend(flow: &Flow, drawn: &[&Edge]) -> (String, f64) {
         let _ = write!(out, "<text x=\"{x:.1}\">{}</text>", escaped(text));
         *x += cells(text) as f64 * SMALL + 16.0;
     };
-    for kind in KINDS
+    for kind in EdgeKind::NAMES
         .iter()
         .filter(|kind| drawn.iter().any(|edge| edge.kind == **kind))
     {

@@ -58,18 +58,30 @@ pub enum EdgeKind {
 }
 
 impl EdgeKind {
-    /// One word for it, as pictures and reports show it.
+    /// One word for each, as pictures and reports show it.
+    pub const NAMES: [&str; 8] = [
+        "next",
+        "true",
+        "false",
+        "jump",
+        "resume",
+        "exception",
+        "raise",
+        "return",
+    ];
+
+    /// One word for it.
     pub fn name(self) -> &'static str {
-        match self {
-            EdgeKind::FallThrough => "next",
-            EdgeKind::True => "true",
-            EdgeKind::False => "false",
-            EdgeKind::Jump => "jump",
-            EdgeKind::Resume => "resume",
-            EdgeKind::Exception(_) => "exception",
-            EdgeKind::Raise(_) => "raise",
-            EdgeKind::Return => "return",
-        }
+        Self::NAMES[match self {
+            EdgeKind::FallThrough => 0,
+            EdgeKind::True => 1,
+            EdgeKind::False => 2,
+            EdgeKind::Jump => 3,
+            EdgeKind::Resume => 4,
+            EdgeKind::Exception(_) => 5,
+            EdgeKind::Raise(_) => 6,
+            EdgeKind::Return => 7,
+        }]
     }
 }
 

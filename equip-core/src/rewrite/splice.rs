@@ -593,7 +593,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
 
     /// Names of slots cannot be written in any source.
     fn private(&mut self, plugin: &str, name: &str, kind: u8, kept: Option<Kept>) -> u32 {
-        let name = format!("_equip.{plugin}.{name}");
+        let name = format!("__equip.{plugin}.{name}");
         let mut privates = self.privates.iter();
         let known = privates.position(|known| known.name == name && known.kind == kind);
         let index = known.unwrap_or_else(|| {
