@@ -1,7 +1,7 @@
 """Runs CPython's own test suite on an instrumented standard library, beside the plain one.
 
     python3 tests/sweep/cpython_suite.py --python PYTHON --equip target/release/equip \
-        [--plugin allsites] [--set allsites.lines=false] [--jobs 2] [--timeout 60] [MODULE...]
+        [--plugin allsites | --plugin callcount+exits] [--set allsites.lines=false] [--jobs 2] [--timeout 60] [MODULE...]
 
 Makes two private copies of the interpreter with its library (with `test`), instruments one of them
 whole, runs every module of `test` in both (`-X frozen_modules=off`), and compares the outcome of
@@ -100,7 +100,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--python", required=True)
     parser.add_argument("--equip", required=True)
-    parser.add_argument("--plugin", default="allsites")
+    parser.add_argument("--plugin", default="allsites", help="one, or several at once: callcount+exits")
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=60)
@@ -116,7 +116,9 @@ def main():
             python, lib = copy(options.python, work / kind, options.small and options.modules)
             subprocess.run([python, "-m", "compileall", "-q", "-j", str(options.jobs), str(lib)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             if kind != "plain":
-                command = [options.equip, "-q", "--python", str(python), "--plugin", options.plugin]
+                command = [options.equip, "-q", "--python", str(python)]
+                for one in options.plugin.split("+"):
+                    command += ["--plugin", one]
                 for one in options.set:
                     command += ["--set", one]
                 status = subprocess.run(command + [str(lib)], stderr=subprocess.PIPE)
@@ -128,7 +130,7 @@ def main():
         copies[kind] = python, python.parent.parent / "lib" / python.name
     modules = options.modules or names(copies["plain"][1])
     version = copies["plain"][0].name.removeprefix("python")
-    mine = [entry for entry in EXCUSED if entry["plugin"] == options.plugin and version in entry["versions"]]
+    mine = [entry for entry in EXCUSED if entry["plugin"] in options.plugin.split("+") and version in entry["versions"]]
     excused = {entry["test"] for entry in mine}
     leave_out = [entry["test"].split()[0] for entry in mine if entry.get("left out")]
     total = {"modules": 0, "tests": 0, "passed": 0, "different": 0, "excused": 0, "left out": 0}

@@ -36,7 +36,6 @@ BECAUSE = [
     (r"test_sys\..*test_objecttypes", SIZES),
     (r"test_inspect\..*TestGetClosureVars", NAMES),
     (r"test_sys_setprofile\..*test_unfinished_generator|test_cprofile\..*test_throw", CLOSED),
-    (r"test_operator\..*test___all__|datetimetester\..*test_name_cleanup", NAMES),
     (r"test_crossinterp\.|test__interpreters\.|test_interpreters\.", None),
     (r"test_perf_profiler\..*test_sys_api_with_existing",
      "CPython 3.14 and later crash when a second trampoline replaces the first and a function of atexit runs: "
