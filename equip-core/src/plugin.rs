@@ -13,14 +13,17 @@ use abi_stable::abi_stability::abi_checking::{
 use abi_stable::library::{AbiHeaderRef, LibHeader};
 use abi_stable::std_types::{RResult, RSlice, RStr, RString, RVec};
 use equip_plugin_api::abi::{
-    self, Import, ImportedName, Info, Instr, Parameter, PluginModuleRef, RawEdits, RawEditsMut,
-    RawError, RawNamed, RawPluginBox, RawSite, RawView, RawViewRef, RawVisitorBox, interest,
+    self, Block, FlowEdge, Import, ImportedName, Info, Instr, Loop, Parameter, PluginModuleRef,
+    RawEdits, RawEditsMut, RawError, RawNamed, RawPluginBox, RawSite, RawView, RawViewRef,
+    RawVisitorBox, interest,
 };
 use equip_plugin_api::edit::{OnError, Site, Value};
 
-use crate::body::{self, Arg};
+use crate::analysis::{self, Cfg, Exceptions};
+use crate::body::{self, Arg, Body};
 use crate::declaration::{DeclId, Declaration, Declarations, Kind, ParameterKind};
 use crate::pyc::PycFile;
+use crate::rewrite;
 
 /// Why a library is no plugin for this host. One line for the user; [`LoadError::detail`] has more.
 #[derive(Debug, thiserror::Error)]
@@ -635,6 +638,15 @@ pub struct HostModule<'a> {
 struct Facts {
     lines: OnceCell<Vec<u32>>,
     instructions: OnceCell<Result<Vec<Instr>, String>>,
+    /// Without and with exceptions.
+    flows: [OnceCell<Result<Flow, String>>; 2],
+}
+
+#[derive(Clone, Default)]
+struct Flow {
+    blocks: Vec<Block>,
+    edges: Vec<FlowEdge>,
+    loops: Vec<Loop>,
 }
 
 impl<'a> HostModule<'a> {
@@ -680,6 +692,16 @@ impl<'v> View<'v> {
         &self.host.facts[self.declaration.id.0 as usize]
     }
 
+    fn flow(&self, exceptions: bool) -> Result<&'v Flow, String> {
+        let kind = match exceptions {
+            true => Exceptions::Followed,
+            false => Exceptions::Ignored,
+        };
+        let cell = &self.facts().flows[usize::from(exceptions)];
+        let found = cell.get_or_init(|| flow(self.host.pyc, self.declaration, kind));
+        found.as_ref().map_err(Clone::clone)
+    }
+
     /// An answer; nothing if there is none, which then fails the visit. A panic of the host would end
     /// the process at the boundary.
     fn answer<T: Default>(&self, answer: impl FnOnce() -> Result<T, String>) -> T {
@@ -692,11 +714,14 @@ impl<'v> View<'v> {
     }
 }
 
+fn decoded(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Body, String> {
+    let code = pyc.objects.code(declaration.code);
+    let code = code.ok_or("a declaration without a code object")?;
+    body::decode(pyc.isa, &pyc.objects, code).map_err(|error| error.to_string())
+}
+
 fn instructions(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Vec<Instr>, String> {
-    let Some(code) = pyc.objects.code(declaration.code) else {
-        return Ok(Vec::new());
-    };
-    let body = body::decode(pyc.isa, &pyc.objects, code).map_err(|error| error.to_string())?;
+    let body = decoded(pyc, declaration)?;
     let all = body.instrs.iter().enumerate().map(|(index, instr)| {
         let arg = match instr.arg {
             Arg::None => 0,
@@ -704,14 +729,75 @@ fn instructions(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Vec<
             Arg::Locals(one, other) => one << 4 | other,
             Arg::Jump(label) => body.at(label) as u32,
         };
+        let flags = [
+            (
+                analysis::cfg::can_raise(body.isa, instr.opcode),
+                abi::instr::CAN_RAISE,
+            ),
+            (
+                rewrite::is_conditional(&body, index),
+                abi::instr::CONDITIONAL,
+            ),
+            (rewrite::takes_code(&body, index), abi::instr::TAKES_CODE),
+        ];
+        let flags = flags.into_iter().filter(|(holds, _)| *holds);
         Instr::new(
             instr.opcode.0,
+            flags.fold(0, |all, (_, flag)| all | flag),
             arg,
             instr.location.line.max(0) as u32,
             index as u32,
         )
     });
     Ok(all.collect())
+}
+
+fn flow(
+    pyc: &PycFile<'_>,
+    declaration: &Declaration<'_>,
+    exceptions: Exceptions,
+) -> Result<Flow, String> {
+    let body = decoded(pyc, declaration)?;
+    let cfg = Cfg::of(&body, exceptions);
+    let dominators = analysis::dominators(&cfg.graph, cfg.entry);
+    let post_dominators = analysis::post_dominators(&cfg.graph, cfg.exit);
+    let loops = analysis::loops(&cfg.graph, &dominators);
+    let plus_one = |number: Option<usize>| number.map_or(0, |number| number as u32 + 1);
+    let blocks = cfg.graph.node_indices().map(|node| {
+        let block = cfg.block(node);
+        let last = block.last().map(|last| &body.instrs[last]);
+        Block {
+            start: block.start,
+            end: block.end,
+            dominator: plus_one(dominators.immediate(node).map(|node| node.index())),
+            post_dominator: plus_one(post_dominators.immediate(node).map(|node| node.index())),
+            innermost: plus_one(loops.innermost(node).map(|id| id.0 as usize)),
+            handled: last.is_some_and(|last| body.handler(last).is_some()),
+            reserved: [0; 2],
+        }
+    });
+    let edges = cfg.graph.node_indices().flat_map(|node| {
+        cfg.edges_out(node)
+            .into_iter()
+            .map(move |(_, to, edge)| FlowEdge {
+                from: node.index() as u32,
+                to: to.index() as u32,
+                kind: edge.kind.number(),
+                back: edge.is_back,
+                reserved: 0,
+            })
+    });
+    let all_loops = loops.loops.iter().map(|one| Loop {
+        head: one.head.index() as u32,
+        parent: plus_one(one.parent.map(|id| id.0 as usize)),
+        depth: one.depth,
+        reserved: 0,
+    });
+    Ok(Flow {
+        blocks: blocks.collect(),
+        edges: edges.collect(),
+        loops: all_loops.collect(),
+    })
 }
 
 fn lines(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Vec<u32> {
@@ -871,6 +957,21 @@ impl RawView for View<'_> {
             all.as_deref().map_err(Clone::clone)
         });
         all.into()
+    }
+
+    fn blocks(&self, exceptions: bool) -> RSlice<'_, Block> {
+        self.answer(|| Ok(self.flow(exceptions)?.blocks.as_slice()))
+            .into()
+    }
+
+    fn edges(&self, exceptions: bool) -> RSlice<'_, FlowEdge> {
+        self.answer(|| Ok(self.flow(exceptions)?.edges.as_slice()))
+            .into()
+    }
+
+    fn loops(&self, exceptions: bool) -> RSlice<'_, Loop> {
+        self.answer(|| Ok(self.flow(exceptions)?.loops.as_slice()))
+            .into()
     }
 }
 

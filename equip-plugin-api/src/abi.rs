@@ -91,7 +91,8 @@ impl Info {
 #[derive(Clone, Copy, Debug, StableAbi)]
 pub struct Instr {
     pub(crate) opcode: u16,
-    pub(crate) reserved: u16,
+    /// Of [`instr`].
+    pub(crate) flags: u16,
     pub(crate) arg: u32,
     pub(crate) line: u32,
     pub(crate) index: u32,
@@ -99,15 +100,72 @@ pub struct Instr {
 
 impl Instr {
     #[doc(hidden)]
-    pub fn new(opcode: u16, arg: u32, line: u32, index: u32) -> Self {
+    pub fn new(opcode: u16, flags: u16, arg: u32, line: u32, index: u32) -> Self {
         Instr {
             opcode,
-            reserved: 0,
+            flags,
             arg,
             line,
             index,
         }
     }
+}
+
+/// Bits of [`Instr::flags`].
+pub mod instr {
+    pub const CAN_RAISE: u16 = 1;
+    pub const CONDITIONAL: u16 = 2;
+    pub const TAKES_CODE: u16 = 4;
+}
+
+/// A basic block. Numbers of other things are plus 1; 0 for none. Its 32 bytes never change.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, StableAbi)]
+pub struct Block {
+    #[doc(hidden)]
+    pub start: u32,
+    #[doc(hidden)]
+    pub end: u32,
+    #[doc(hidden)]
+    pub dominator: u32,
+    #[doc(hidden)]
+    pub post_dominator: u32,
+    #[doc(hidden)]
+    pub innermost: u32,
+    #[doc(hidden)]
+    pub handled: bool,
+    #[doc(hidden)]
+    pub reserved: [u32; 2],
+}
+
+/// An edge between two blocks. Its 16 bytes never change.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, StableAbi)]
+pub struct FlowEdge {
+    #[doc(hidden)]
+    pub from: u32,
+    #[doc(hidden)]
+    pub to: u32,
+    #[doc(hidden)]
+    pub kind: u8,
+    #[doc(hidden)]
+    pub back: bool,
+    #[doc(hidden)]
+    pub reserved: u32,
+}
+
+/// A natural loop; its parent's number is plus 1. Its 16 bytes never change.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, StableAbi)]
+pub struct Loop {
+    #[doc(hidden)]
+    pub head: u32,
+    #[doc(hidden)]
+    pub parent: u32,
+    #[doc(hidden)]
+    pub depth: u32,
+    #[doc(hidden)]
+    pub reserved: u32,
 }
 
 /// One parameter of a function.
@@ -228,8 +286,11 @@ pub trait RawView {
     fn decorators(&self) -> RVec<RStr<'_>>;
     fn imports(&self) -> RSlice<'_, Import<'_>>;
     fn lines(&self) -> RSlice<'_, u32>;
-    #[sabi(last_prefix_field)]
     fn instructions(&self) -> RSlice<'_, Instr>;
+    fn blocks(&self, exceptions: bool) -> RSlice<'_, Block>;
+    fn edges(&self, exceptions: bool) -> RSlice<'_, FlowEdge>;
+    #[sabi(last_prefix_field)]
+    fn loops(&self, exceptions: bool) -> RSlice<'_, Loop>;
 }
 
 /// Where the host takes edits.

@@ -102,7 +102,8 @@ pub mod prelude {
     pub use crate::error::{Error, Options, Result};
     pub use crate::opcode::Opcode;
     pub use crate::view::{
-        Class, Code, Import, Instr, Kind, Method, Module, Parameter, ParameterKind,
+        Block, Class, Code, EdgeKind, Exceptions, Flow, FlowEdge, Import, Instr, Kind, Loop,
+        Method, Module, Parameter, ParameterKind,
     };
     pub use crate::visitor::{
         BytecodeVisitor, ClassVisitor, MethodVisitor, ModuleVisitor, Plugin, Runtime,

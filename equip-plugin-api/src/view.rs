@@ -2,9 +2,12 @@
 
 use std::ops::Deref;
 
-use crate::abi::RawViewRef;
-pub use crate::abi::{Import, ImportedName, Instr, Parameter};
+pub use crate::abi::{Block, FlowEdge, Import, ImportedName, Instr, Loop, Parameter};
+use crate::abi::{RawViewRef, instr};
 use crate::opcode::Opcode;
+
+mod flow;
+pub use flow::{EdgeKind, Exceptions, Flow};
 
 /// What kind of scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -138,6 +141,16 @@ impl Code<'_> {
     pub fn instructions(&self) -> &[Instr] {
         self.0.instructions().as_slice()
     }
+
+    /// How control flows through it: basic blocks, edges, dominators and loops.
+    pub fn flow(&self, exceptions: Exceptions) -> Flow<'_> {
+        let followed = exceptions == Exceptions::Followed;
+        Flow::new(
+            self.0.blocks(followed).as_slice(),
+            self.0.edges(followed).as_slice(),
+            self.0.loops(followed).as_slice(),
+        )
+    }
 }
 
 macro_rules! view {
@@ -255,6 +268,21 @@ impl Instr {
     /// Its number in the code object, for [`Site::Instruction`](crate::Site).
     pub fn index(&self) -> u32 {
         self.index
+    }
+
+    /// Whether it may raise without being a `raise`.
+    pub fn can_raise(&self) -> bool {
+        self.flags & instr::CAN_RAISE != 0
+    }
+
+    /// Whether [`Site::BranchAt`](crate::Site) may name it: it is a conditional of the program's.
+    pub fn is_conditional(&self) -> bool {
+        self.flags & instr::CONDITIONAL != 0
+    }
+
+    /// Whether code may stand before it: [`Site::Instruction`](crate::Site) may name it.
+    pub fn takes_code(&self) -> bool {
+        self.flags & instr::TAKES_CODE != 0
     }
 }
 

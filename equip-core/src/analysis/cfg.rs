@@ -72,7 +72,12 @@ impl EdgeKind {
 
     /// One word for it.
     pub fn name(self) -> &'static str {
-        Self::NAMES[match self {
+        Self::NAMES[self.number() as usize]
+    }
+
+    /// Its place among [`EdgeKind::NAMES`], by which plugins are told it.
+    pub fn number(self) -> u8 {
+        match self {
             EdgeKind::FallThrough => 0,
             EdgeKind::True => 1,
             EdgeKind::False => 2,
@@ -81,7 +86,7 @@ impl EdgeKind {
             EdgeKind::Exception(_) => 5,
             EdgeKind::Raise(_) => 6,
             EdgeKind::Return => 7,
-        }]
+        }
     }
 }
 

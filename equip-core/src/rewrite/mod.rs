@@ -15,7 +15,7 @@ mod taken;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use equip_plugin_api::edit::{OnError, Position, Site, Value};
+use equip_plugin_api::edit::{Edge, OnError, Position, Site, Value};
 use rustc_hash::FxHashMap;
 
 use crate::body::{self, Arg, Body, HandlerId, Instr, Label, Location};
@@ -666,6 +666,16 @@ fn check_meanings(probe: &Probe<'_>, host: &Host<'_>) -> Result<(), Refusal> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Whether code may stand before an instruction.
+pub(crate) fn takes_code(body: &Body, at: usize) -> bool {
+    sites::beside(body, at, false).is_some()
+}
+
+/// Whether an instruction is a conditional of the program's.
+pub(crate) fn is_conditional(body: &Body, at: usize) -> bool {
+    sites::branch(body, at, Edge::True).is_some()
 }
 
 /// How many edits there are room for in a layer, where the order at a return is computed.

@@ -295,13 +295,14 @@ fn is_pinned(body: &Body, at: usize) -> bool {
         | O::NOT_TAKEN
         | O::END_SEND
         | O::CLEANUP_THROW
-        | O::JUMP_BACKWARD_NO_INTERRUPT
         | O::SEND
         | O::YIELD_VALUE
         | O::RERAISE
         | O::POP_EXCEPT
         | O::PUSH_EXC_INFO
         | O::END_ASYNC_FOR => true,
+        // Of a delegation's loop; others end handlers.
+        O::JUMP_BACKWARD_NO_INTERRUPT => above == Some(O::RESUME),
         _ => matches!(
             above,
             Some(

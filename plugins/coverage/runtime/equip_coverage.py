@@ -1,0 +1,141 @@
+"""Runtime of coverage: keeps one list of hits for each module, and writes a file of data for each process.
+
+Only builtin modules are imported, since any other may be instrumented itself. A file of data is replaced by
+renaming, so that it is whole whoever is killed; putting files together is the reader's work.
+"""
+
+import posix
+import sys
+import time
+
+_known = "atexit" in sys.modules
+import atexit
+
+OPTIONS = globals().get("OPTIONS", {})
+
+_COUNTS = OPTIONS.get("mode") == "counts"
+
+_modules = {}  # map -> (file, hits, functions that note exceptions)
+_inherited = {}  # map -> what the counters were at the fork
+_exit = posix._exit
+_process = posix.getpid()
+_time = time.time_ns
+
+
+def _folder():
+    folder = posix.environ.get(b"EQUIP_OUTPUT_DIR", b"")
+    name = (OPTIONS.get("output") or "equip-coverage").encode("utf-8", "surrogateescape")
+    if name.startswith(b"/"):
+        return name
+    try:
+        here = posix.getcwdb()
+    except OSError:
+        here = b"."
+    if folder and not folder.startswith(b"/"):
+        folder = here + b"/" + folder
+    return (folder or here) + b"/" + name
+
+
+_path = _folder()  # now: the program may change its folder
+
+
+def register(file, map, probes, noting):
+    """The hits of a module. One that is loaded twice, or by two threads at once, goes on with the same list."""
+    return _modules.setdefault(map, (file, [0] * probes, noting))[1]
+
+
+def _note(hits, first, lines, line):
+    for number, known in enumerate(lines, first):
+        if known == line:
+            hits[number] = 1
+
+
+def raised(hits, first, lines, exception):
+    """An exception leaves a function: notes the line, by which all before it is known."""
+    traceback = exception.__traceback__
+    if traceback is not None and traceback.tb_frame is sys._getframe(1):
+        _note(hits, first, lines, traceback.tb_lineno)
+
+
+def _running():
+    """What functions that have not ended yet have run."""
+    functions = {}
+    for file, hits, noting in list(_modules.values()):
+        for name, first_line, first, lines in noting:
+            functions[file, first_line, name] = hits, first, lines
+    for frame in sys._current_frames().values():
+        while frame is not None:
+            code = frame.f_code
+            function = functions.get((code.co_filename, code.co_firstlineno, code.co_qualname))
+            if function is not None:
+                _note(*function, frame.f_lineno)
+            frame = frame.f_back
+
+
+def _render():
+    modules = []
+    for map, (_, hits, _) in list(_modules.items()):
+        counts = list(hits)
+        before = _inherited.get(map)
+        if before:
+            counts = [count - old for count, old in zip(counts, before)]
+        modules.append('{"map": %s, "counts": %s}' % (map, counts))
+    return ('{"format": "equip coverage 1", "python": "%d.%d", "modules": [\n%s\n]}\n'
+            % (sys.version_info[0], sys.version_info[1], ",\n".join(modules))).encode("ascii")
+
+
+def _write(data):
+    try:
+        posix.mkdir(_path)
+    except OSError:
+        pass  # it is there, or writing says why not
+    name = b"%s/%d-%d" % (_path, _process, _started)
+    descriptor = posix.open(name + b".tmp", posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o666)
+    try:
+        while data:
+            data = data[posix.write(descriptor, data):]
+    finally:
+        posix.close(descriptor)
+    posix.replace(name + b".tmp", name + b".json")
+
+
+def dump():
+    """Writes what was hit so far; a place that cannot be written is one line on stderr."""
+    try:
+        if not _COUNTS:
+            _running()
+        _write(_render())
+    except OSError as error:
+        try:
+            sys.stderr.write("coverage: %s: %s\n" % (_path.decode("utf-8", "replace"), error.strerror))
+        except Exception:
+            pass
+
+
+def _leave(status):
+    """Exit to the system with specified status, without normal exit processing."""
+    try:
+        dump()
+    except Exception:
+        pass
+    _exit(status)
+
+
+def _forked():
+    global _process, _started
+    _process, _started = posix.getpid(), _time()
+    if _COUNTS:
+        for map, (_, hits, _) in list(_modules.items()):
+            _inherited[map] = list(hits)
+
+
+_started = _time()
+_leave.__name__ = _leave.__qualname__ = "_exit"
+posix._exit = _leave
+if "os" in sys.modules:
+    sys.modules["os"]._exit = _leave
+posix.register_at_fork(after_in_child=_forked)
+atexit.register(dump)
+if not _known:
+    # A program that has not imported it finds it as it would have.
+    sys.modules.pop("atexit", None)

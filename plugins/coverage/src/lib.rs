@@ -1,0 +1,216 @@
+//! Measures which lines and which branches of a program run.
+//!
+//! A probe is one store in a list of its module. Each process writes what was hit when it ends, with the
+//! map from probes to lines and branches; `equip coverage` puts the files together, and reports.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use equip_plugin_api::prelude::*;
+
+mod placement;
+
+use placement::{Evidence, Fact, Placement, place};
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Whether each line and branch was reached: with the fewest probes.
+    #[default]
+    Hits,
+    /// How often: a counter at each line and each branch.
+    Counts,
+}
+
+/// What a user can set. The runtime module reads `output`.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Coverage {
+    /// Name of the folder of data files, below the folder in which the program was started; by default
+    /// `equip-coverage`.
+    pub output: Option<String>,
+    /// `hits` or `counts`.
+    pub mode: Mode,
+    /// A probe at each line that may raise, instead of a handler around each function.
+    pub no_handlers: bool,
+    #[serde(skip)]
+    map: Map,
+}
+
+/// What is known of a module so far.
+#[derive(Clone, Debug, Default)]
+struct Map {
+    probes: usize,
+    lines: String,
+    branches: String,
+    /// For the runtime, of each function that notes exceptions: its place, and its lines.
+    noting: Vec<Value>,
+}
+
+const HIT: &str = "\
+try:
+    hits[{id}] = 1
+except:
+    pass";
+
+const COUNT: &str = "\
+try:
+    hits[{id}] += 1
+except:
+    pass";
+
+const RAISED: &str = "\
+try:
+    raised(hits, {first}, {lines}, {exception})
+except:
+    pass";
+
+impl Plugin for Coverage {
+    const RUNTIME: &'static [Runtime] = runtime!["runtime/equip_coverage.py"];
+
+    fn configure(options: Options<'_>) -> Result<Self> {
+        options.parse()
+    }
+
+    fn finish(&mut self, module: &Module<'_>, edits: &mut Edits<'_>) -> Result<String> {
+        self.module_body(module, edits)?;
+        if self.map.probes > 0 {
+            let map = std::mem::take(&mut self.map);
+            let mode = match self.mode {
+                Mode::Hits => "hits",
+                Mode::Counts => "counts",
+            };
+            let text = format!(
+                "{{\"file\": {}, \"mode\": \"{mode}\", \"probes\": {}, \"lines\": [{}], \"branches\": [{}]}}",
+                quoted(module.file_path()),
+                map.probes,
+                map.lines,
+                map.branches
+            );
+            edits.import("from equip_coverage import register, raised")?;
+            let hits = Snippet::new("register({file_path}, {map}, {probes}, {noting})")
+                .with("map", text)
+                .with("probes", map.probes)
+                .with("noting", Value::Tuple(map.noting));
+            edits.bind("hits", hits)?;
+        }
+        Ok(String::new())
+    }
+}
+
+/// As JSON has it.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for unit in text.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte @ (b'"' | b'\\')) => out.extend(['\\', byte as char]),
+            Ok(byte @ 32..127) => out.push(byte as char),
+            _ => {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out.push('"');
+    out
+}
+
+impl Coverage {
+    fn hit(&self) -> &'static str {
+        match self.mode {
+            Mode::Hits => HIT,
+            Mode::Counts => COUNT,
+        }
+    }
+
+    /// The module's own body, which is asked for last: its imports are known then.
+    fn module_body(&mut self, module: &Module<'_>, edits: &mut Edits<'_>) -> Result {
+        self.code(module, edits, false)?;
+        // What comes before the place where imports go has run by then.
+        let future: BTreeSet<u32> = module
+            .imports()
+            .iter()
+            .filter(|import| import.module() == "__future__")
+            .map(Import::line)
+            .collect();
+        if !future.is_empty() {
+            let id = self.map.probes;
+            self.map.probes += 1;
+            edits.module_enter_on(When::Always, Snippet::new(self.hit()).with("id", id))?;
+            for line in future {
+                push(&mut self.map.lines, &format!("{line}"), &[id]);
+            }
+        }
+        Ok(())
+    }
+
+    fn code(&mut self, code: &Code<'_>, edits: &mut Edits<'_>, is_function: bool) -> Result {
+        let first = code.first_line();
+        let placement = match self.mode {
+            Mode::Hits => place(code, is_function && !self.no_handlers),
+            Mode::Counts => placement::every(code),
+        };
+        let Placement {
+            probes,
+            raising,
+            facts,
+        } = placement;
+        let base = self.map.probes;
+        let noted = base + probes.len();
+        self.map.probes = noted + raising.len();
+        for (number, site) in probes.into_iter().enumerate() {
+            edits.at(site, Snippet::new(self.hit()).with("id", base + number))?;
+        }
+        if !raising.is_empty() {
+            let lines = raising.iter().map(|line| Value::from(*line)).collect();
+            let lines = Value::Tuple(lines);
+            let raised = Snippet::new(RAISED).with("first", noted);
+            edits.on_raise(raised.with("lines", lines.clone()))?;
+            let function = vec![code.qualname().into(), first.into(), noted.into(), lines];
+            self.map.noting.push(Value::Tuple(function));
+        }
+        for (fact, evidence) in &facts {
+            let number = |evidence: &Evidence| match evidence {
+                Evidence::Probe(number) => base + number,
+                Evidence::Raised(line) => noted + raising.partition_point(|known| known < line),
+            };
+            let numbers: Vec<_> = evidence.iter().map(number).collect();
+            match fact {
+                Fact::Line(line) => push(&mut self.map.lines, &format!("{line}"), &numbers),
+                Fact::Branch(line, to) => push(
+                    &mut self.map.branches,
+                    &format!("{line}, {to}, {first}"),
+                    &numbers,
+                ),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn push(list: &mut String, what: &str, numbers: &[usize]) {
+    if !list.is_empty() {
+        list.push_str(", ");
+    }
+    let _ = write!(list, "[{what}, {numbers:?}]");
+}
+
+impl ClassVisitor for Coverage {
+    fn visit_class(&mut self, class: &Class<'_>, edits: &mut Edits<'_>) -> Result {
+        self.code(class, edits, false)
+    }
+}
+
+impl MethodVisitor for Coverage {
+    fn visit_method(&mut self, method: &Method<'_>, edits: &mut Edits<'_>) -> Result {
+        // A lambda's lines belong to the statement that holds it.
+        if method.is_lambda() {
+            return Ok(());
+        }
+        let suspends =
+            method.is_generator() || method.is_coroutine() || method.is_async_generator();
+        self.code(method, edits, !suspends)
+    }
+}
+
+export_plugin!(Coverage: ClassVisitor + MethodVisitor, about = "measures which lines and branches run");

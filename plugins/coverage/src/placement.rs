@@ -1,0 +1,533 @@
+//! Where probes stand so that as few as possible tell all lines and branches exactly.
+//!
+//! What is to be known are *facts*: that a line was reached, that an edge between lines was taken. A fact
+//! waits, from where it becomes true, for *evidence*: something that is noted in every run that goes on from there.
+//! Evidence is a probe (a store in a list), or the note that an exception left at a line.
+//!
+//! - Within a block control goes on to the end, unless something raises (Ball and Larus, "Optimally Profiling
+//!   and Tracing Programs", 1994, call such a stretch a basic block; here it is cut where an exception is not noted).
+//! - At the end of a block a fact need not be noted at once if all that may follow is dominated by the block: whatever
+//!   follows is noted in its turn, and cannot run without it (Agrawal, "Dominators, Super Blocks, and Program Coverage",
+//!   POPL 1994). So conditionals have no probe, only what they lead to.
+//! - An exception that leaves the function is noted by the one handler around it, with its line: a line that may
+//!   raise needs no probe of its own. Within `try`, and in what can suspend, each does.
+
+use std::collections::BTreeMap;
+
+use equip_plugin_api::prelude::*;
+
+/// Something to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fact {
+    /// Control reached the line.
+    Line(u32),
+    /// Control went from a conditional on the first line to the second one; 0 for out of the code object.
+    Branch(u32, u32),
+}
+
+/// What a fact is told by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Evidence {
+    /// One of [`Placement::probes`].
+    Probe(usize),
+    /// An exception left at that line.
+    Raised(u32),
+}
+
+/// Where what is noted, and what it tells.
+#[derive(Debug, Default)]
+pub struct Placement {
+    /// The sites of the probes.
+    pub probes: Vec<Site>,
+    /// The lines where exceptions are noted; empty if none need be.
+    pub raising: Vec<u32>,
+    /// All that is told, and by what: any of these.
+    pub facts: BTreeMap<Fact, Vec<Evidence>>,
+}
+
+/// A run of instructions of one line within a block.
+#[derive(Debug)]
+struct Stretch {
+    line: u32,
+    start: usize,
+    end: usize,
+    /// Something in it may raise, or suspend for good.
+    stops: bool,
+    /// And the exception is noted, with a line that no other stretch has.
+    noted: bool,
+}
+
+/// Facts that one block may wait with, before a probe is the smaller cost.
+const WAITING: usize = 64;
+
+struct Placer<'v> {
+    instrs: &'v [Instr],
+    flow: Flow<'v>,
+    stretches: Vec<Vec<Stretch>>,
+    into: Vec<Vec<usize>>,
+    /// Exceptions that leave the code object are noted.
+    notes: bool,
+    done: Placement,
+}
+
+/// Places the probes of one code object. `notes`: whether exceptions that leave it can be noted.
+pub fn place(code: &Code<'_>, notes: bool) -> Placement {
+    let mut placer = Placer::new(code, notes);
+    placer.place();
+    placer.done
+}
+
+/// A counter at each arrival at a line, and at each edge between lines.
+pub fn every(code: &Code<'_>) -> Placement {
+    let mut placer = Placer::new(code, false);
+    let lines = placer.stretches.iter().flatten().map(|one| one.line);
+    let mut lines: Vec<_> = lines.filter(|line| *line != 0).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    for line in lines {
+        placer.probe(Site::Line(line), &[Fact::Line(line)]);
+    }
+    for (fact, edges) in placer.branches() {
+        for edge in edges {
+            let from = placer.flow.edges()[edge].from();
+            let last = placer.flow.blocks()[from].instructions().end - 1;
+            if placer.instrs[last].is_conditional() {
+                placer.probe(placer.at_edge(edge), &[fact]);
+            }
+        }
+    }
+    placer.done
+}
+
+/// Where the body proper starts: behind the `RESUME` that does.
+fn body_start(instrs: &[Instr]) -> usize {
+    let starts = |instr: &Instr| instr.opcode() == Opcode::RESUME && instr.arg() & 3 == 0;
+    instrs.iter().position(starts).map_or(0, |at| at + 1)
+}
+
+fn stretches(instrs: &[Instr], flow: &Flow<'_>, notes: bool) -> Vec<Vec<Stretch>> {
+    let start = body_start(instrs);
+    let mut all: Vec<Vec<Stretch>> = Vec::new();
+    for block in flow.blocks() {
+        let mut found: Vec<Stretch> = Vec::new();
+        for at in block.instructions().filter(|at| *at >= start) {
+            let instr = &instrs[at];
+            let stops = instr.can_raise()
+                || matches!(
+                    instr.opcode(),
+                    Opcode::RAISE_VARARGS | Opcode::RERAISE | Opcode::YIELD_VALUE
+                );
+            // Raising again what is being handled adds no line to its traceback.
+            let told = !matches!(
+                (instr.opcode(), instr.arg()),
+                (Opcode::RERAISE | Opcode::YIELD_VALUE, _) | (Opcode::RAISE_VARARGS, 0)
+            );
+            let line = instr.line();
+            match found.last_mut() {
+                Some(last) if line.is_none_or(|line| line == last.line || last.line == 0) => {
+                    last.line = line.unwrap_or(last.line);
+                    last.end = at + 1;
+                    last.stops |= stops;
+                    last.noted &= told;
+                }
+                _ => found.push(Stretch {
+                    line: line.unwrap_or(0),
+                    start: at,
+                    end: at + 1,
+                    stops,
+                    noted: notes && told && !block.is_handled(),
+                }),
+            }
+        }
+        all.push(found);
+    }
+    let mut stopping: BTreeMap<u32, u32> = BTreeMap::new();
+    for stretch in all.iter().flatten().filter(|stretch| stretch.stops) {
+        *stopping.entry(stretch.line).or_default() += 1;
+    }
+    for stretch in all.iter_mut().flatten() {
+        stretch.noted &= stretch.line != 0 && stopping.get(&stretch.line) == Some(&1);
+    }
+    all
+}
+
+/// A fact that waits, and its line, if it is one.
+type Waiting = Vec<Fact>;
+
+impl<'v> Placer<'v> {
+    fn new(code: &'v Code<'_>, notes: bool) -> Self {
+        let instrs = code.instructions();
+        let flow = code.flow(Exceptions::Followed);
+        let mut into = vec![Vec::new(); flow.blocks().len()];
+        for (index, edge) in flow.edges().iter().enumerate() {
+            into[edge.to()].push(index);
+        }
+        Placer {
+            stretches: stretches(instrs, &flow, notes),
+            instrs,
+            flow,
+            into,
+            notes,
+            done: Placement::default(),
+        }
+    }
+
+    fn place(&mut self) {
+        let edges = self.branches();
+        let lines = self.lines();
+        let mut waiting: Vec<Waiting> = vec![Vec::new(); self.flow.blocks().len()];
+        // Of edges: which facts they are evidence of, beside those that wait for them.
+        let mut taken: BTreeMap<(usize, usize), Vec<Fact>> = BTreeMap::new();
+        for (fact, group) in &edges {
+            self.done.facts.entry(*fact).or_default();
+            for edge in group {
+                let to = self.flow.edges()[*edge].to();
+                if self.enters_by(to, group) {
+                    if !waiting[to].contains(fact) {
+                        waiting[to].push(*fact);
+                    }
+                } else {
+                    let from = self.flow.edges()[*edge].from();
+                    taken.entry((from, *edge)).or_default().push(*fact);
+                }
+            }
+        }
+        for line in lines.iter().flatten() {
+            self.done.facts.entry(Fact::Line(*line)).or_default();
+        }
+        for block in self.by_dominance() {
+            let mut facts = std::mem::take(&mut waiting[block]);
+            self.walk(block, &lines[block], &mut facts);
+            let probes: Vec<_> = taken
+                .range((block, 0)..(block + 1, 0))
+                .map(|((_, edge), facts)| (*edge, facts.clone()))
+                .collect();
+            let mut probed = Vec::new();
+            for (edge, told) in probes {
+                probed.push(edge);
+                let told = told.into_iter().chain(facts.iter().copied());
+                let told: Vec<_> = told.collect();
+                self.probe(self.at_edge(edge), &told);
+            }
+            if facts.is_empty() {
+                continue;
+            }
+            let ways = self.ways_out(block);
+            let follows = |edge: &usize| probed.contains(edge) || self.only_behind(block, *edge);
+            if facts.len() <= WAITING && !ways.is_empty() && ways.iter().all(follows) {
+                for edge in ways.iter().filter(|edge| !probed.contains(edge)) {
+                    let next = &mut waiting[self.flow.edges()[*edge].to()];
+                    next.extend(facts.iter().copied());
+                    next.sort_unstable();
+                    next.dedup();
+                }
+            } else if let Some(site) = self.at_end(block) {
+                self.probe(site, &facts);
+            }
+        }
+        let mut raising: Vec<u32> = Vec::new();
+        for evidence in self.done.facts.values_mut() {
+            evidence.sort_unstable();
+            evidence.dedup();
+            raising.extend(evidence.iter().filter_map(|one| match one {
+                Evidence::Raised(line) => Some(*line),
+                Evidence::Probe(_) => None,
+            }));
+        }
+        raising.sort_unstable();
+        raising.dedup();
+        self.done.raising = raising;
+    }
+
+    /// Blocks, each behind those that dominate it.
+    fn by_dominance(&self) -> Vec<usize> {
+        let blocks = self.flow.blocks();
+        let mut children = vec![Vec::new(); blocks.len()];
+        let mut todo = Vec::new();
+        for (index, block) in blocks.iter().enumerate() {
+            match block.dominator() {
+                Some(above) => children[above].push(index),
+                None => todo.push(index),
+            }
+        }
+        let mut order = Vec::with_capacity(blocks.len());
+        while let Some(block) = todo.pop() {
+            order.push(block);
+            todo.extend(children[block].iter().copied());
+        }
+        order
+    }
+
+    /// The stretches whose line is to be known, for each block: those that no other of the same line comes
+    /// before on every way.
+    fn lines(&self) -> Vec<Vec<u32>> {
+        let mut blocks_of: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (block, stretches) in self.stretches.iter().enumerate() {
+            for stretch in stretches.iter().filter(|stretch| stretch.line != 0) {
+                let known = blocks_of.entry(stretch.line).or_default();
+                if known.last() != Some(&block) {
+                    known.push(block);
+                }
+            }
+        }
+        // An exception may leave a block with a handler before its later lines.
+        let surely = |line: u32, block: usize| {
+            let first = self.stretches[block].first();
+            first.is_some_and(|first| first.line == line) || !self.flow.blocks()[block].is_handled()
+        };
+        let mut wanted = vec![Vec::new(); self.stretches.len()];
+        for (line, blocks) in &blocks_of {
+            for block in blocks {
+                // Of very many (a generated table on one line) the search is not worth while.
+                let before = |other: &usize| {
+                    other != block && surely(*line, *other) && self.flow.dominates(*other, *block)
+                };
+                if blocks.len() > WAITING || !blocks.iter().any(before) {
+                    wanted[*block].push(*line);
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Goes through a block: facts come to wait, and evidence is noted for them.
+    fn walk(&mut self, block: usize, lines: &[u32], waiting: &mut Waiting) {
+        let mut left: Vec<u32> = lines.to_vec();
+        for at in 0..self.stretches[block].len() {
+            let stretch = &self.stretches[block][at];
+            let (line, stops, noted) = (stretch.line, stretch.stops, stretch.noted);
+            let mine = Fact::Line(line);
+            if let Some(place) = left.iter().position(|wanted| *wanted == line) {
+                left.swap_remove(place);
+                if !waiting.contains(&mine) {
+                    waiting.push(mine);
+                }
+            }
+            if !stops || waiting.is_empty() {
+                continue;
+            }
+            let handled = self.flow.blocks()[block].is_handled();
+            if noted {
+                for fact in waiting.iter() {
+                    self.tell(*fact, Evidence::Raised(line));
+                }
+            } else if self.notes
+                && !handled
+                && line != 0
+                && *waiting == [mine]
+                && self.tells(at, block)
+            {
+                // Whichever of the stretches of this line it is.
+                self.tell(mine, Evidence::Raised(line));
+            } else if let Some(site) = self.at_start(block, at) {
+                let facts = std::mem::take(waiting);
+                self.probe(site, &facts);
+            }
+        }
+        // Nothing comes behind a `raise`.
+        let last = self.flow.blocks()[block].instructions().next_back();
+        if last.is_some_and(|last| {
+            matches!(
+                self.instrs[last].opcode(),
+                Opcode::RAISE_VARARGS | Opcode::RERAISE
+            )
+        }) {
+            waiting.clear();
+        }
+    }
+
+    /// Whether all that a stretch raises has its line in the traceback.
+    fn tells(&self, at: usize, block: usize) -> bool {
+        let stretch = &self.stretches[block][at];
+        self.instrs[stretch.start..stretch.end].iter().all(|instr| {
+            !matches!(
+                (instr.opcode(), instr.arg()),
+                (Opcode::RERAISE | Opcode::YIELD_VALUE, _) | (Opcode::RAISE_VARARGS, 0)
+            )
+        })
+    }
+
+    fn tell(&mut self, fact: Fact, evidence: Evidence) {
+        self.done.facts.entry(fact).or_default().push(evidence);
+    }
+
+    fn probe(&mut self, site: Site, facts: &[Fact]) {
+        let number = self.done.probes.len();
+        self.done.probes.push(site);
+        for fact in facts {
+            self.tell(*fact, Evidence::Probe(number));
+        }
+    }
+
+    // ---- sites -----------------------------------------------------------------------------------
+
+    /// Before anything of a stretch may raise.
+    fn at_start(&self, block: usize, at: usize) -> Option<Site> {
+        let stretch = &self.stretches[block][at];
+        let all = stretch.start..stretch.end;
+        // What has to stay with the instruction above moves the probe on, or back into what cannot raise.
+        let before = all
+            .clone()
+            .find(|at| self.instrs[*at].takes_code() || self.instrs[*at].can_raise());
+        let before = before.filter(|at| self.instrs[*at].takes_code());
+        let start = self.flow.blocks()[block].instructions().start;
+        let back = || {
+            (start..stretch.start)
+                .rev()
+                .take_while(|at| !self.instrs[*at].can_raise())
+                .find(|at| self.instrs[*at].takes_code())
+        };
+        let on = || all.clone().find(|at| self.instrs[*at].takes_code());
+        let beside = |at| Site::Instruction(at as u32, Position::Before);
+        let whole = || (start..stretch.start).all(|at| !self.instrs[at].can_raise());
+        let entering = || self.entering(block).filter(|_| whole());
+        let site = before.or_else(back).map(beside).or_else(entering);
+        site.or_else(|| on().map(beside))
+    }
+
+    /// The edge by which alone a block is entered, if code may stand there.
+    fn entering(&self, block: usize) -> Option<Site> {
+        let [edge] = self.into[block].as_slice() else {
+            return None;
+        };
+        let way = &self.flow.edges()[*edge];
+        let last = self.flow.blocks()[way.from()].instructions().end - 1;
+        let fits = matches!(way.kind(), EdgeKind::True | EdgeKind::False)
+            && self.instrs[last].is_conditional();
+        fits.then(|| self.at_edge(*edge))
+    }
+
+    /// Where a block has ended, whichever way it goes.
+    fn at_end(&self, block: usize) -> Option<Site> {
+        let instrs = self.flow.blocks()[block].instructions();
+        let last = instrs.clone().next_back()?;
+        let falls = self
+            .flow
+            .edges_out(block)
+            .iter()
+            .any(|edge| matches!(edge.kind(), EdgeKind::FallThrough | EdgeKind::Resume));
+        if falls {
+            let next = self.instrs.get(last + 1)?;
+            if next.takes_code() {
+                return Some(Site::Instruction(last as u32, Position::After));
+            }
+        }
+        let takes = |at: &usize| self.instrs[*at].takes_code();
+        let raises = |at: &usize| self.instrs[*at].can_raise();
+        let at = instrs.clone().rev().find(|at| takes(at) || raises(at));
+        match at.filter(takes) {
+            Some(at) => Some(Site::Instruction(at as u32, Position::Before)),
+            None => self
+                .entering(block)
+                .filter(|_| !instrs.clone().any(|at| raises(&at))),
+        }
+    }
+
+    fn at_edge(&self, edge: usize) -> Site {
+        let edge = &self.flow.edges()[edge];
+        let last = self.flow.blocks()[edge.from()].instructions().end - 1;
+        let way = match edge.kind() {
+            EdgeKind::True => Edge::True,
+            _ => Edge::False,
+        };
+        Site::BranchAt(last as u32, way)
+    }
+
+    // ---- flow ------------------------------------------------------------------------------------
+
+    /// Edges by which a block is left when nothing raises.
+    fn ways_out(&self, block: usize) -> Vec<usize> {
+        let from = |edge: &FlowEdge| edge.from();
+        let edges = self.flow.edges();
+        let start = edges.partition_point(|edge| from(edge) < block);
+        let end = edges.partition_point(|edge| from(edge) <= block);
+        (start..end)
+            .filter(|edge| !matches!(edges[*edge].kind(), EdgeKind::Exception | EdgeKind::Raise))
+            .collect()
+    }
+
+    /// Whether what an edge leads to cannot run unless the block that it leaves has come to its end.
+    fn only_behind(&self, block: usize, edge: usize) -> bool {
+        let to = self.flow.edges()[edge].to();
+        if to == self.flow.exit() || self.flow.blocks()[to].dominator() != Some(block) {
+            return false;
+        }
+        // By its handler control may come round the end of a block.
+        !self.flow.blocks()[block].is_handled() || {
+            let mut others = self.into[to].iter().map(|edge| &self.flow.edges()[*edge]);
+            others.all(|edge| edge.from() == block || self.flow.dominates(to, edge.from()))
+        }
+    }
+
+    /// Whether control first enters a block by one of some edges.
+    fn enters_by(&self, block: usize, edges: &[usize]) -> bool {
+        block != self.flow.exit()
+            && self.into[block].iter().all(|edge| {
+                edges.contains(edge) || self.flow.dominates(block, self.flow.edges()[*edge].from())
+            })
+    }
+
+    /// A conditional of the compiler's has no site: its edges are told by what they lead to, if at all.
+    fn can_be_told(&self, edges: &[usize]) -> bool {
+        edges.iter().all(|edge| {
+            let edge = &self.flow.edges()[*edge];
+            let last = self.flow.blocks()[edge.from()].instructions().end - 1;
+            self.instrs[last].is_conditional() || self.enters_by(edge.to(), edges)
+        })
+    }
+
+    /// The edges between lines: of conditionals whose edges lead to more than one line.
+    fn branches(&self) -> BTreeMap<Fact, Vec<usize>> {
+        let mut found: BTreeMap<u32, BTreeMap<u32, Vec<usize>>> = BTreeMap::new();
+        for (index, edge) in self.flow.edges().iter().enumerate() {
+            if !matches!(edge.kind(), EdgeKind::True | EdgeKind::False) {
+                continue;
+            }
+            let line = self.stretches[edge.from()]
+                .last()
+                .map_or(0, |last| last.line);
+            if line == 0 {
+                continue;
+            }
+            let Some(to) = self.leads_to(edge.to(), line) else {
+                continue;
+            };
+            found
+                .entry(line)
+                .or_default()
+                .entry(to)
+                .or_default()
+                .push(index);
+        }
+        let mut facts = BTreeMap::new();
+        for (line, ways) in found {
+            if ways.len() > 1 {
+                let ways = ways.into_iter();
+                let told = ways.filter(|(_, edges)| self.can_be_told(edges));
+                facts.extend(told.map(|(to, edges)| (Fact::Branch(line, to), edges)));
+            }
+        }
+        facts
+    }
+
+    /// The line to which control comes from the start of a block when it leaves a line; 0 for out of the code
+    /// object. None where that is decided by another conditional of the line, or where it raises.
+    fn leads_to(&self, block: usize, line: u32) -> Option<u32> {
+        let mut block = block;
+        for _ in 0..self.flow.blocks().len() {
+            let other = |stretch: &&Stretch| stretch.line != 0 && stretch.line != line;
+            if let Some(next) = self.stretches[block].iter().find(other) {
+                return Some(next.line);
+            }
+            let ways = self.ways_out(block);
+            let [way] = ways.as_slice() else {
+                return None;
+            };
+            block = self.flow.edges()[*way].to();
+            if block == self.flow.exit() {
+                return Some(0);
+            }
+        }
+        None
+    }
+}
