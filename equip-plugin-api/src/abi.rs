@@ -286,11 +286,17 @@ pub trait RawView {
     fn decorators(&self) -> RVec<RStr<'_>>;
     fn imports(&self) -> RSlice<'_, Import<'_>>;
     fn lines(&self) -> RSlice<'_, u32>;
-    fn instructions(&self) -> RSlice<'_, Instr>;
-    fn blocks(&self, exceptions: bool) -> RSlice<'_, Block>;
-    fn edges(&self, exceptions: bool) -> RSlice<'_, FlowEdge>;
     #[sabi(last_prefix_field)]
-    fn loops(&self, exceptions: bool) -> RSlice<'_, Loop>;
+    fn instructions(&self) -> RSlice<'_, Instr>;
+    fn blocks(&self, _exceptions: bool) -> RSlice<'_, Block> {
+        RSlice::EMPTY
+    }
+    fn edges(&self, _exceptions: bool) -> RSlice<'_, FlowEdge> {
+        RSlice::EMPTY
+    }
+    fn loops(&self, _exceptions: bool) -> RSlice<'_, Loop> {
+        RSlice::EMPTY
+    }
 }
 
 /// Where the host takes edits.
