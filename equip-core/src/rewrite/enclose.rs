@@ -311,6 +311,7 @@ impl Plan<'_> {
             at: catch.at,
             starts: false,
             subject: Some(Subject::Exception),
+            quiet: false,
         };
         if let Some(intrinsic) = catch.converts {
             splicer.push(Opcode::CALL_INTRINSIC_1, Arg::Int(intrinsic), &outside);

@@ -297,6 +297,10 @@ fn splice_all<'a>(
     let wrapper = enclose::Wrapper::of(&body);
     let old = std::mem::take(&mut body.instrs);
     let old_labels = body.labels.clone();
+    let mut jumped_to = vec![false; old.len() + 1];
+    for label in &old_labels {
+        jumped_to[*label as usize] = true;
+    }
     let mut moved = vec![0u32; old.len() + 1];
     let mut emitted: Vec<u32> = vec![0; old.len()];
     let mut splicer = Splicer::new(&mut body, objects, interner, host, compiler, (&old, &taken));
@@ -357,6 +361,7 @@ fn splice_all<'a>(
                 at: Some(at),
                 starts: false,
                 subject: Some(Subject::Yield),
+                quiet: false,
             };
             splicer.at_level(level);
             // What the delegate raises is raised here: tracebacks show the whole suspension.
@@ -399,8 +404,10 @@ fn splice_all<'a>(
             };
             // What ends a loop has no line: there that of what follows, or it would be an event.
             let adjacent = (of + 1..at).all(|between| old[between].opcode == Opcode::NOT_TAKEN);
+            let location = location_from(&old, if adjacent { of } else { at });
             let site = SiteState {
-                location: location_from(&old, if adjacent { of } else { at }),
+                quiet: splicer.goes_on(location),
+                location,
                 line: location_from(&old, of).line,
                 handler: place.and_then(|at| splicer.reachable(old[at].handler, depth)),
                 depth,
@@ -425,6 +432,7 @@ fn splice_all<'a>(
             at: Some(at),
             starts: false,
             subject: None,
+            quiet: false,
         };
         splicer.at_level(level);
         let falls_in = at > 0 && {
@@ -533,6 +541,7 @@ fn splice_all<'a>(
                 depth,
                 subject,
                 handler: splicer.reachable(handler, depth),
+                quiet: !jumped_to[at] && splicer.goes_on(site.location),
                 ..site
             };
             splicer.at_level(level_of(probe));
@@ -791,6 +800,18 @@ impl Splicer<'_, '_, '_> {
     /// more, the compiler lets ranges cover instructions that are not as deep.
     fn reachable(&self, handler: Option<HandlerId>, depth: u32) -> Option<HandlerId> {
         handler.filter(|id| self.body.handlers[id.0 as usize].depth <= depth)
+    }
+
+    /// Whether what is put out next goes on where the last instruction's line does.
+    fn goes_on(&self, location: Location) -> bool {
+        let falls = |last: &Instr| {
+            let flow = self.body.isa.info(last.opcode).flow;
+            !matches!(flow, Flow::Exit | Flow::Jump)
+        };
+        let last = self.out.last();
+        last.is_some_and(|last| {
+            last.location.line == location.line && location.line > 0 && falls(last)
+        })
     }
 
     fn new_label(&mut self) -> Label {

@@ -42,6 +42,9 @@ pub(super) struct SiteState {
     pub starts: bool,
     /// What is on the top of the stack there, for the snippet to read.
     pub subject: Option<Subject>,
+    /// Whether control only ever falls in from an instruction of the same line: nobody is told of a line
+    /// there.
+    pub quiet: bool,
 }
 
 /// What a site is about, which is on the stack there.
@@ -808,9 +811,21 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
     /// Stands before a probe that begins inside a `try`: what a trace function raises when the line is
     /// reached is not for the probe to catch.
     fn arrive(&mut self, site: &SiteState) {
-        if self.out.len() == self.base {
+        if self.out.len() == self.base && !site.quiet {
             self.push(Opcode::NOP, Arg::None, site);
         }
+    }
+
+    /// The first instruction of a snippet, if it cannot raise: where it stands in front, it need not be in a `try`
+    /// that the snippet begins with, and is where the line is reached.
+    fn lead(&self, fragment: &Fragment) -> Option<usize> {
+        let skipped = [Opcode::RESUME, Opcode::COPY_FREE_VARS, Opcode::NOP];
+        let mut instrs = fragment.body.instrs.iter();
+        let first = instrs.position(|instr| !skipped.contains(&instr.opcode))?;
+        let instr = &fragment.body.instrs[first];
+        let is_constant = matches!(instr.opcode, Opcode::LOAD_CONST | Opcode::LOAD_SMALL_INT);
+        let targets = &fragment.is_target[..=first];
+        (is_constant && !targets.contains(&true)).then_some(first)
     }
 
     pub(super) fn new_handler(&mut self, handler: Handler) -> HandlerId {
@@ -858,20 +873,25 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         let mut constants: Vec<Option<u32>> = vec![None; body.consts.len()];
         let base = self.out.len();
         let mut handling = None;
+        let lead = self.lead(fragment);
         for (at, instr) in body.instrs.iter().enumerate() {
             starts[at] = self.out.len() as u32;
+            let leads = lead == Some(at) && self.out.len() == self.base;
+            let own = instr.handler.filter(|_| !leads);
             let here = SiteState {
-                handler: instr
-                    .handler
-                    .map(|id| handlers[id.0 as usize])
-                    .or(site.handler),
+                handler: own.map(|id| handlers[id.0 as usize]).or(site.handler),
                 ..*site
             };
-            if instr.handler.is_some() {
+            if own.is_some() {
                 self.arrive(site);
             }
             match instr.opcode {
                 Opcode::RESUME | Opcode::COPY_FREE_VARS => {}
+                // What the compiler makes of `try:`, for its line.
+                Opcode::NOP
+                    if !fragment.is_target[at]
+                        && self.out.len() == self.base
+                        && (site.quiet || lead.is_some()) => {}
                 Opcode::RETURN_VALUE | Opcode::RETURN_CONST => {
                     self.leave(instr, fragment.is_target[at], base, &here);
                     let Some(next) = body.instrs.get(at + 1) else {

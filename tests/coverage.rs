@@ -1,0 +1,265 @@
+//! Coverage: lines and branches are those that CPython tells, whatever way a program goes and ends.
+
+mod harness;
+
+use std::path::Path;
+use std::process::Command;
+
+use equip_core::python::Interpreter;
+use harness::{
+    Programs, instrument, interpreters, notices_calls, ok, python, root, same_behaviour, scratch,
+    start, text,
+};
+
+/// What a program says differs, and the numbers of lines and branches compared.
+fn compared(
+    one: &Interpreter,
+    plain: &Path,
+    name: &str,
+    data: &Path,
+    mode: &str,
+) -> (String, String) {
+    let oracle = root().join("tests/oracle/coverage.py");
+    let mut command = python(one, plain);
+    command
+        .arg("-B")
+        .arg(oracle)
+        .args([plain, Path::new(name), data]);
+    if mode == "counts" {
+        command.arg(mode);
+    }
+    let said = text(&ok(&mut command).stdout);
+    let (differences, numbers) = said.rsplit_once("compared ").expect("the last line");
+    (differences.to_owned(), numbers.trim().to_owned())
+}
+
+/// Programs that set trace functions or count frames themselves, or in which a trace function changes what runs.
+fn is_traceable(program: &Path) -> bool {
+    !notices_calls(program)
+        && !["exits_status", "exits_interrupted", "tracebacks"].contains(&harness::name_of(program))
+}
+
+fn agrees(mode: &str, chosen: impl Fn(&Path) -> bool + Copy) {
+    for one in interpreters() {
+        let plain = Programs::for_version(one, chosen);
+        let measured = Programs::for_version(one, chosen);
+        let option = format!("coverage.mode=\"{mode}\"");
+        instrument(
+            one,
+            measured.folder.path(),
+            &["--plugin", "coverage", "--set", &option],
+        );
+        let (mut wrong, mut lines, mut branches) = (String::new(), 0, 0);
+        for name in &measured.names {
+            let data = measured.folder.path().join("equip-coverage");
+            let _ = std::fs::remove_dir_all(&data);
+            // Imported, as the oracle does: what is run as `__main__` has no file of bytecode.
+            let program = format!("import {name}");
+            let mut command = python(one, measured.folder.path());
+            command.args(["-B", "-c", &program]).output().unwrap();
+            let (differences, numbers) = compared(one, plain.folder.path(), name, &data, mode);
+            wrong += &differences;
+            let mut numbers = numbers
+                .split(' ')
+                .map(|number| number.parse::<usize>().unwrap());
+            lines += numbers.next().unwrap();
+            branches += numbers.next().unwrap();
+        }
+        assert!(wrong.is_empty(), "CPython {}:\n{wrong}", one.isa.version);
+        assert!(
+            lines > 100 && branches > 20,
+            "{lines} lines, {branches} branches"
+        );
+        println!(
+            "CPython {}: {lines} lines and {branches} branches of {} programs as sys.settrace tells them ({mode})",
+            one.isa.version,
+            measured.names.len()
+        );
+    }
+}
+
+#[test]
+fn lines_and_branches_are_those_that_are_traced() {
+    agrees("hits", is_traceable);
+}
+
+#[test]
+fn counts_are_those_that_are_traced() {
+    agrees("counts", |program| {
+        [
+            "coverage_exceptions",
+            "control",
+            "branches",
+            "comprehensions",
+        ]
+        .contains(&harness::name_of(program))
+    });
+}
+
+#[test]
+fn programs_do_what_they_did() {
+    same_behaviour(
+        &[
+            &["--plugin", "coverage"],
+            &["--plugin", "coverage", "--plugin", "callcount"],
+        ],
+        |program| !notices_calls(program),
+    );
+}
+
+/// Processes of all kinds leave a file each, however they end.
+#[test]
+fn each_process_leaves_its_data() {
+    const PROGRAM: &str = "\
+import os, subprocess, sys, threading, time
+
+def leaves(way):
+    if way == 'fork':
+        if os.fork() == 0:
+            only_in_the_child()
+            os._exit(0)
+        os.wait()
+    elif way == 'spawn':
+        subprocess.run([sys.executable, '-c', 'import program; program.only_in_the_child()'], check=True)
+    elif way == 'pool':
+        import multiprocessing
+        with multiprocessing.get_context('fork').Pool(2) as pool:
+            pool.map(only_in_a_worker, [1, 2, 3])
+            pool.close()
+            pool.join()
+    elif way == 'thread':
+        threading.Thread(target=never_ends, daemon=True).start()
+        time.sleep(0.2)
+    elif way == 'exit':
+        sys.exit(3)
+    elif way == 'hard':
+        before = 1
+        os._exit(
+            4)
+    elif way == 'error':
+        raise ValueError
+
+def only_in_the_child():
+    return 'child'
+
+def only_in_a_worker(n):
+    return n
+
+def never_ends():
+    first = 1
+    time.sleep(1000)
+    last = 2
+";
+    let reached: &[(&str, &[u32], i32)] = &[
+        ("fork", &[4, 5, 6, 7, 30], 0),
+        ("spawn", &[9, 10, 30], 0),
+        ("pool", &[12, 13, 14, 15, 16, 33], 0),
+        ("thread", &[18, 19, 36, 37], 0),
+        ("exit", &[21], 3),
+        ("hard", &[23, 24], 4),
+        ("error", &[27], 1),
+    ];
+    for one in interpreters() {
+        let folder = scratch();
+        std::fs::write(folder.path().join("program.py"), PROGRAM).unwrap();
+        instrument(one, folder.path(), &["--plugin", "coverage"]);
+        for (way, lines, status) in reached {
+            let data = folder.path().join("equip-coverage");
+            let _ = std::fs::remove_dir_all(&data);
+            let code = format!("import program; program.leaves('{way}')");
+            let output = python(one, folder.path())
+                .args(["-c", &code])
+                .output()
+                .unwrap();
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(*status), "{way}: {said}");
+            let hit = hits(&data);
+            for line in *lines {
+                assert!(
+                    hit.contains(line),
+                    "{}: {way}: line {line} of {hit:?}",
+                    one.isa.version
+                );
+            }
+            let never: &[u32] = if *way == "thread" {
+                &[38]
+            } else {
+                &[36, 37, 38]
+            };
+            assert!(
+                !never.iter().any(|line| hit.contains(line)),
+                "{way}: {hit:?}"
+            );
+        }
+    }
+}
+
+/// The lines that all files of a folder say were hit.
+fn hits(data: &Path) -> Vec<u32> {
+    let mut hit = Vec::new();
+    for entry in std::fs::read_dir(data).expect("data").flatten() {
+        let file = std::fs::read_to_string(entry.path()).unwrap();
+        let file: serde_json::Value = serde_json::from_str(&file).unwrap();
+        assert_eq!(file["format"], "equip coverage 1");
+        for module in file["modules"].as_array().unwrap() {
+            for line in module["map"]["lines"].as_array().unwrap() {
+                let mut terms = line[1].as_array().unwrap().iter();
+                if terms.any(|term| module["counts"][term.as_u64().unwrap() as usize] != 0) {
+                    hit.push(line[0].as_u64().unwrap() as u32);
+                }
+            }
+        }
+    }
+    hit
+}
+
+/// Fewer probes than lines, let alone branches.
+#[test]
+fn a_function_has_as_few_probes_as_its_flow_allows() {
+    // Each leaf of the tree of conditionals needs one; all else follows.
+    let source = "\
+def f(a, b):
+    x = a.one()
+    y = a.two(x)
+    if b:
+        z = a.three(y)
+        w = a.four(z)
+    else:
+        z = a.five(y)
+        w = a.six(z)
+    return (x, w)
+";
+    for one in interpreters() {
+        let folder = scratch();
+        std::fs::write(folder.path().join("m.py"), source).unwrap();
+        instrument(one, folder.path(), &["--plugin", "coverage"]);
+        let mut dis = Command::new(env!("CARGO_BIN_EXE_equip"));
+        let target = format!("{}:f", folder.path().join("m.py").display());
+        let listing = text(&ok(dis.arg("dis").arg(target)).stdout);
+        let stores = listing.matches("STORE_SUBSCR").count();
+        // Two where the compiler has copied the return into both arms.
+        assert!(
+            (2..=3).contains(&stores),
+            "CPython {}:\n{listing}",
+            one.isa.version
+        );
+    }
+}
+
+/// What is not to be found in the data must not be invented: a module that is only imported.
+#[test]
+fn what_never_runs_is_told_as_never_hit() {
+    for one in interpreters() {
+        let folder = scratch();
+        let source = "from __future__ import annotations\nX = 1\n\ndef f():\n    return X\n";
+        std::fs::write(folder.path().join("m.py"), source).unwrap();
+        std::fs::write(folder.path().join("main.py"), "import m\n").unwrap();
+        instrument(one, folder.path(), &["--plugin", "coverage"]);
+        let output = start(one, folder.path(), "main");
+        assert!(output.status.success());
+        let mut hit = hits(&folder.path().join("equip-coverage"));
+        hit.sort_unstable();
+        assert_eq!(hit.iter().filter(|line| **line != 1).count(), 2, "{hit:?}");
+        assert!(hit.contains(&1) && hit.contains(&2) && hit.contains(&4) && !hit.contains(&5));
+    }
+}
