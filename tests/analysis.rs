@@ -12,11 +12,13 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use equip_core::analysis::cfg;
+use equip_core::analysis::constants::Value;
+use equip_core::analysis::dataflow::Problem;
 use equip_core::analysis::traversal::{self, Event, Walk};
 use equip_core::analysis::{
-    Cfg, DefinitelyAssigned, EdgeKind, Exceptions, Liveness, ReachingDefinitions, Variable,
-    control_dependence, dominance_frontiers, dominators, loops, post_dominance_frontiers,
-    post_dominators,
+    Cfg, Constant, Constants, DefinitelyAssigned, EdgeKind, Exceptions, Liveness,
+    ReachingDefinitions, Type, Types, Variable, control_dependence, dominance_frontiers,
+    dominators, loops, post_dominance_frontiers, post_dominators,
 };
 use equip_core::body::{self, Body};
 use equip_core::isa::{Flow, Opcode};
@@ -434,6 +436,7 @@ fn every_code_object_is_as_the_definitions_say() {
     for python in harness::interpreters() {
         let folder = harness::scratch();
         let (mut codes, mut blocks, mut largest, mut looped, mut irreducible) = (0, 0, 0, 0, 0);
+        let mut values = Told::default();
         for file in harness::compiled_library(python, folder.path()) {
             let data = std::fs::read(&file).unwrap();
             let pyc = PycFile::parse(&data).unwrap();
@@ -456,6 +459,7 @@ fn every_code_object_is_as_the_definitions_say() {
                     let slow = twins::dominance(&cfg.graph, cfg.entry, Outgoing);
                     check_cfg(&body, &cfg, exceptions, &slow, &what);
                     check_data_flow(&pyc, id, &body, exceptions, &what);
+                    values.add(check_values(&pyc, id, &body, exceptions, &what));
                     check(&cfg.graph, cfg.entry, cfg.exit, &what);
                     let found = loops(&cfg.graph, &dominators(&cfg.graph, cfg.entry));
                     looped += found.loops.len();
@@ -470,7 +474,9 @@ fn every_code_object_is_as_the_definitions_say() {
             "CPython {}: {codes} code objects, {blocks} blocks, at most {largest}; {looped} loops, {irreducible} irreducible",
             python.isa.version
         );
+        println!("  {values}");
         assert!(codes > 1000 && blocks > 2 * codes && looped > 100);
+        assert!(values.constant > codes && values.typed > 3 * values.constant / 2);
     }
 }
 
@@ -586,6 +592,148 @@ fn check_data_flow(
     }
 }
 
+/// What was known of locals in front of instructions.
+#[derive(Default)]
+struct Told {
+    /// How many there were, those apart that other code may assign or that are unbound.
+    all: usize,
+    /// Of how many the type was known, or that it is one of several.
+    typed: usize,
+    /// How many were constant.
+    constant: usize,
+}
+
+impl Told {
+    fn add(&mut self, other: Told) {
+        self.all += other.all;
+        self.typed += other.typed;
+        self.constant += other.constant;
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Told {
+            all,
+            typed,
+            constant,
+        } = self;
+        write!(
+            f,
+            "locals before instructions: {all}, {typed} of known type, {constant} constant"
+        )
+    }
+}
+
+/// Compares constants and types with what single instructions say, and with each other.
+fn check_values(
+    pyc: &PycFile<'_>,
+    id: equip_core::marshal::ObjectId,
+    body: &Body,
+    exceptions: Exceptions,
+    what: &dyn Fn() -> String,
+) -> Told {
+    let code = pyc.objects.code(id).unwrap();
+    let cfg = Cfg::of(body, exceptions);
+    let steps = twins::Steps::of(body, exceptions == Exceptions::Followed);
+    let constants = Constants::of(body, &pyc.objects, code).unwrap();
+    let types = Types::of(body, &pyc.objects, code).unwrap();
+    let assigned = DefinitelyAssigned::of(body, code).unwrap();
+    let values = as_single_instructions(body, &cfg, &steps, &constants, what);
+    let typed = as_single_instructions(body, &cfg, &steps, &types, what);
+    let mut told = Told::default();
+    let bound = assigned.solve(&cfg);
+    for node in cfg.graph.node_indices() {
+        bound.before_each(&assigned, body, &cfg, node, |at, bound| {
+            let (value, ty) = (values[at].as_ref().unwrap(), typed[at].as_ref().unwrap());
+            for (number, variable) in assigned.variables().all().iter().enumerate() {
+                let Variable::Slot(slot) = *variable else {
+                    continue;
+                };
+                let (value, ty) = (*value.slot(slot), *ty.slot(slot));
+                if variable.is_shared(body) {
+                    assert!(ty.is_unknown() && ty.may_be_unbound() && value == Value::NotConstant);
+                    continue;
+                }
+                assert_eq!(
+                    !ty.may_be_unbound(),
+                    bound.variables.contains(number),
+                    "{}: slot {slot} before {at}: {ty}",
+                    what()
+                );
+                let fits = match value {
+                    Value::Undefined => ty.types().next().is_none(),
+                    Value::Constant(Constant::None) => ty.only() == Some(Type::None),
+                    Value::Constant(Constant::Bool(_)) => ty.only() == Some(Type::Bool),
+                    Value::Constant(Constant::Int(_)) => ty.only() == Some(Type::Int),
+                    Value::Constant(Constant::EmptyStr) => ty.only() == Some(Type::Str),
+                    Value::Constant(Constant::Object(_)) => ty.only().is_some(),
+                    Value::NotConstant => true,
+                };
+                assert!(
+                    fits,
+                    "{}: slot {slot} before {at}: {value:?} is {ty}",
+                    what()
+                );
+                told.all += usize::from(value != Value::Undefined);
+                told.typed += usize::from(value != Value::Undefined && !ty.is_unknown());
+                told.constant += usize::from(value.constant().is_some());
+            }
+        });
+    }
+    told
+}
+
+/// What holds before each instruction, once blocks and single instructions agree on it.
+fn as_single_instructions<P: Problem>(
+    body: &Body,
+    cfg: &Cfg,
+    steps: &twins::Steps,
+    problem: &P,
+    what: &dyn Fn() -> String,
+) -> Vec<Option<P::Fact>>
+where
+    P::Fact: PartialEq + std::fmt::Debug,
+{
+    let slow = steps.settle(body, problem);
+    let solution = equip_core::analysis::dataflow::solve(body, cfg, problem);
+    for node in cfg.graph.node_indices() {
+        solution.before_each(problem, body, cfg, node, |at, fact| {
+            assert_eq!(
+                Some(fact),
+                slow[at].as_ref(),
+                "{}: values before {at}",
+                what()
+            );
+        });
+    }
+    slow
+}
+
+#[test]
+fn values_in_random_functions_are_as_single_instructions_say() {
+    for python in harness::interpreters() {
+        let (mut codes, mut values) = (0, Told::default());
+        let source = harness::random_functions(python, 2, 40);
+        let data = harness::compile(python, &source, "random_functions.py");
+        let pyc = PycFile::parse(&data).unwrap();
+        for id in pyc.code_objects() {
+            let code = pyc.objects.code(id).unwrap();
+            let body = body::decode(pyc.isa, &pyc.objects, code).unwrap();
+            for exceptions in [Exceptions::Followed, Exceptions::Ignored] {
+                let what = || format!("{}, {exceptions:?}", code.qualname(&pyc.objects));
+                values.add(check_values(&pyc, id, &body, exceptions, &what));
+            }
+            codes += 1;
+        }
+        println!(
+            "CPython {}: {codes} code objects; {values}",
+            python.isa.version
+        );
+        assert!(codes > 40 && values.constant > 1000);
+    }
+}
+
 /// networkx, from any of the interpreters or the folder that `EQUIP_TEST_PYPI` names.
 fn networkx() -> Option<Command> {
     harness::interpreters().iter().rev().find_map(|python| {
@@ -697,9 +845,9 @@ fn functions_of_ten_thousand_blocks_are_no_trouble() {
         let pyc = PycFile::parse(&data).unwrap();
         let bodies = pyc.code_objects().into_iter().map(|id| {
             let code = pyc.objects.code(id).unwrap();
-            body::decode(pyc.isa, &pyc.objects, code).unwrap()
+            (code, body::decode(pyc.isa, &pyc.objects, code).unwrap())
         });
-        let body = bodies.max_by_key(|body| body.instrs.len()).unwrap();
+        let (code, body) = bodies.max_by_key(|(_, body)| body.instrs.len()).unwrap();
         let begin = Instant::now();
         let cfg = Cfg::of(&body, Exceptions::Followed);
         let built = begin.elapsed();
@@ -714,6 +862,17 @@ fn functions_of_ten_thousand_blocks_are_no_trouble() {
             found.loops.len(),
             begin.elapsed()
         );
+        let begin = Instant::now();
+        let constants = Constants::of(&body, &pyc.objects, code)
+            .unwrap()
+            .solve(&cfg);
+        let constants_known = begin.elapsed();
+        let types = Types::of(&body, &pyc.objects, code).unwrap().solve(&cfg);
+        println!(
+            "  constants {constants_known:?}, types {:?}",
+            begin.elapsed() - constants_known
+        );
+        assert!(constants.at_start(cfg.exit).is_some() && types.at_start(cfg.exit).is_some());
         assert!(cfg.graph.node_count() >= least);
         assert!(
             cfg.graph

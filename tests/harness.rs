@@ -337,6 +337,15 @@ pub fn compile(interpreter: &Interpreter, source: &str, name: &str) -> Vec<u8> {
     std::fs::read(pyc).expect("just written")
 }
 
+/// Source of a module of random functions, the same for the same seed (see `tests/oracle/values.py`).
+pub fn random_functions(interpreter: &Interpreter, seed: u32, count: u32) -> String {
+    let folder = scratch();
+    let mut command = python(interpreter, folder.path());
+    command.arg(root().join("tests/oracle/values.py"));
+    command.args(["random", &seed.to_string(), &count.to_string()]);
+    text(&ok(&mut command).stdout)
+}
+
 /// Compiled files of an interpreter's own library; every one with `EQUIP_TEST_ALL` set.
 pub fn compiled_library(interpreter: &Interpreter, folder: &Path) -> Vec<PathBuf> {
     let all = std::env::var_os("EQUIP_TEST_ALL").is_some();

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use equip_core::analysis::cfg::can_raise;
+use equip_core::analysis::cfg::{can_raise, jumps_if, suspends};
+use equip_core::analysis::dataflow::Problem;
 use equip_core::analysis::variables::accesses;
-use equip_core::analysis::{Access, Definition, Variable};
+use equip_core::analysis::{Access, Definition, EdgeKind, Variable};
 use equip_core::body::{Arg, Body};
 use equip_core::isa::{Flow, Opcode};
 use petgraph::Direction::{self, Incoming, Outgoing};
@@ -261,6 +262,41 @@ impl Steps {
         live
     }
 
+    /// What holds before each instruction, for a problem that flows forward: chaotic iteration over single
+    /// instructions, until none of them has anything to say that is not known.
+    pub fn settle<P: Problem>(&self, body: &Body, problem: &P) -> Vec<Option<P::Fact>> {
+        let mut before: Vec<Option<P::Fact>> = vec![None; self.next.len()];
+        before[0] = Some(problem.start());
+        let mut changed = true;
+        while std::mem::take(&mut changed) {
+            for at in 0..before.len() {
+                let Some(fact) = before[at].clone() else {
+                    continue;
+                };
+                let mut arrive = |to: usize, sent: P::Fact| match &mut before[to] {
+                    Some(known) => changed |= problem.join(known, &sent),
+                    unknown => {
+                        *unknown = Some(sent);
+                        changed = true;
+                    }
+                };
+                if let Some(to) = self.caught[at] {
+                    let mut sent = fact.clone();
+                    problem.raised(body.instrs[at].handler, &mut sent);
+                    arrive(to, sent);
+                }
+                let mut after = fact;
+                problem.transfer(at, &mut after);
+                for (number, to) in self.next[at].iter().enumerate() {
+                    let mut sent = after.clone();
+                    problem.along(edge_kind(body, at, number), at, &mut sent);
+                    arrive(*to, sent);
+                }
+            }
+        }
+        before
+    }
+
     /// Before which instructions a variable may have no value: every way is walked, with where on the stack
     /// its absence was put by.
     pub fn maybe_unbound(&self, body: &Body, variable: Variable, at_entry: bool) -> Vec<bool> {
@@ -310,4 +346,19 @@ impl Steps {
 
 fn is_definition(access: Access, variable: Variable) -> bool {
     access == Access::Write(variable) || access == Access::Delete(variable)
+}
+
+/// The kind of the edge from an instruction: to the next, if it goes there, then to its target.
+fn edge_kind(body: &Body, at: usize, number: usize) -> EdgeKind {
+    let opcode = body.instrs[at].opcode;
+    match (body.isa.info(opcode).flow, jumps_if(opcode)) {
+        (Flow::Branch, Some(jumps_if)) => match (number == 1) == jumps_if {
+            true => EdgeKind::True,
+            false => EdgeKind::False,
+        },
+        (Flow::Branch, None) if number == 0 => EdgeKind::FallThrough,
+        (Flow::Branch | Flow::Jump, _) => EdgeKind::Jump,
+        _ if suspends(opcode) => EdgeKind::Resume,
+        _ => EdgeKind::FallThrough,
+    }
 }

@@ -23,6 +23,10 @@ pub mod liveness;
 pub mod expression;
 
 pub mod evaluate;
+pub mod values;
+
+pub mod constants;
+pub mod types;
 
 pub mod imports;
 mod names;
@@ -32,6 +36,7 @@ pub mod call_graph;
 pub use assigned::DefinitelyAssigned;
 pub use call_graph::{CallGraph, Callee, Site, call_graph};
 pub use cfg::{Block, Cfg, Edge, EdgeKind, Exceptions};
+pub use constants::{Constant, Constants};
 pub use control_dependence::{Dependence, control_dependence};
 pub use definitions::{Chains, Definition, ReachingDefinitions};
 pub use dominators::{Dominators, dominators, post_dominators};
@@ -41,4 +46,6 @@ pub use frontier::{Frontiers, dominance_frontiers, post_dominance_frontiers};
 pub use imports::{ImportGraph, Imported, Module, import_graph};
 pub use liveness::Liveness;
 pub use loops::{Loop, LoopId, Loops, loops};
+pub use types::{Type, TypeSet, Types};
+pub use values::Values;
 pub use variables::{Access, Variable, Variables};
