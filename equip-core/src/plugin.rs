@@ -13,15 +13,16 @@ use abi_stable::abi_stability::abi_checking::{
 use abi_stable::library::{AbiHeaderRef, LibHeader};
 use abi_stable::std_types::{RResult, RSlice, RStr, RString, RVec};
 use equip_plugin_api::abi::{
-    self, Block, FlowEdge, Import, ImportedName, Info, Instr, Loop, Parameter, PluginModuleRef,
-    RawEdits, RawEditsMut, RawError, RawNamed, RawPluginBox, RawSite, RawView, RawViewRef,
-    RawVisitorBox, interest,
+    self, Block, FlowEdge, Import, ImportedName, Info, Instr, LocalTypes, Loop, Parameter,
+    PluginModuleRef, RawEdits, RawEditsMut, RawError, RawNamed, RawPluginBox, RawSite, RawView,
+    RawViewRef, RawVisitorBox, Use, interest,
 };
 use equip_plugin_api::edit::{OnError, Site, Value};
 
 use crate::analysis::{self, Cfg, Exceptions};
 use crate::body::{self, Arg, Body};
 use crate::declaration::{DeclId, Declaration, Declarations, Kind, ParameterKind};
+use crate::facts::Data;
 use crate::pyc::PycFile;
 use crate::rewrite;
 
@@ -640,6 +641,7 @@ struct Facts {
     instructions: OnceCell<Result<Vec<Instr>, String>>,
     /// Without and with exceptions.
     flows: [OnceCell<Result<Flow, String>>; 2],
+    data: OnceCell<Result<Data, String>>,
 }
 
 #[derive(Clone, Default)]
@@ -699,6 +701,19 @@ impl<'v> View<'v> {
         };
         let cell = &self.facts().flows[usize::from(exceptions)];
         let found = cell.get_or_init(|| flow(self.host.pyc, self.declaration, kind));
+        found.as_ref().map_err(Clone::clone)
+    }
+
+    fn data(&self) -> Result<&'v Data, String> {
+        let found = self.facts().data.get_or_init(|| {
+            let body = decoded(self.host.pyc, self.declaration)?;
+            let objects = &self.host.pyc.objects;
+            let code = objects.code(self.declaration.code);
+            code.map_or_else(
+                || Ok(Data::default()),
+                |code| Data::of(&body, objects, code),
+            )
+        });
         found.as_ref().map_err(Clone::clone)
     }
 
@@ -971,6 +986,37 @@ impl RawView for View<'_> {
 
     fn loops(&self, exceptions: bool) -> RSlice<'_, Loop> {
         self.answer(|| Ok(self.flow(exceptions)?.loops.as_slice()))
+            .into()
+    }
+
+    fn live(&self, instr: u32) -> RVec<RStr<'_>> {
+        self.answer(|| Ok(self.data()?.live(instr as usize).map(RStr::from).collect()))
+    }
+
+    fn uses(&self, instr: u32) -> RVec<Use<'_>> {
+        self.answer(|| {
+            let uses = self.data()?.uses(instr as usize).iter();
+            let uses = uses.map(|(variable, definitions)| Use {
+                variable: variable.as_str().into(),
+                definitions: definitions.clone().into(),
+            });
+            Ok(uses.collect())
+        })
+    }
+
+    fn local_types(&self, instr: u32) -> RVec<LocalTypes<'_>> {
+        self.answer(|| {
+            let types = self.data()?.types(instr as usize);
+            let types = types.map(|(name, types)| LocalTypes {
+                name: name.into(),
+                types,
+            });
+            Ok(types.collect())
+        })
+    }
+
+    fn condition(&self, instr: u32) -> RStr<'_> {
+        self.answer(|| Ok(self.data()?.condition(instr as usize).unwrap_or_default()))
             .into()
     }
 }

@@ -168,6 +168,26 @@ pub struct Loop {
     pub reserved: u32,
 }
 
+/// A read of a variable; definitions are instructions plus 1, 0 for the entry.
+#[repr(C)]
+#[derive(Clone, Debug, StableAbi)]
+pub struct Use<'a> {
+    #[doc(hidden)]
+    pub variable: RStr<'a>,
+    #[doc(hidden)]
+    pub definitions: RVec<u32>,
+}
+
+/// What a local may be: a bit for each type, then one for unbound.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, StableAbi)]
+pub struct LocalTypes<'a> {
+    #[doc(hidden)]
+    pub name: RStr<'a>,
+    #[doc(hidden)]
+    pub types: u32,
+}
+
 /// One parameter of a function.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, StableAbi)]
@@ -296,6 +316,19 @@ pub trait RawView {
     }
     fn loops(&self, _exceptions: bool) -> RSlice<'_, Loop> {
         RSlice::EMPTY
+    }
+    fn live(&self, _instr: u32) -> RVec<RStr<'_>> {
+        RVec::new()
+    }
+    fn uses(&self, _instr: u32) -> RVec<Use<'_>> {
+        RVec::new()
+    }
+    fn local_types(&self, _instr: u32) -> RVec<LocalTypes<'_>> {
+        RVec::new()
+    }
+    /// Empty for none.
+    fn condition(&self, _instr: u32) -> RStr<'_> {
+        RStr::empty()
     }
 }
 

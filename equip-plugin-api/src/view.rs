@@ -2,11 +2,15 @@
 
 use std::ops::Deref;
 
-pub use crate::abi::{Block, FlowEdge, Import, ImportedName, Instr, Loop, Parameter};
+pub use crate::abi::{
+    Block, FlowEdge, Import, ImportedName, Instr, LocalTypes, Loop, Parameter, Use,
+};
 use crate::abi::{RawViewRef, instr};
 use crate::opcode::Opcode;
 
+mod data;
 mod flow;
+pub use data::{Definition, Type, Types};
 pub use flow::{EdgeKind, Exceptions, Flow};
 
 /// What kind of scope.
@@ -150,6 +154,29 @@ impl Code<'_> {
             self.0.edges(followed).as_slice(),
             self.0.loops(followed).as_slice(),
         )
+    }
+
+    /// The variables whose value right before an instruction may still be read.
+    pub fn live(&self, instr: &Instr) -> Vec<&str> {
+        let live = self.0.live(instr.index()).into_iter();
+        live.map(|name| name.as_str()).collect()
+    }
+
+    /// What an instruction reads, and where that may come from: use-def chains.
+    pub fn uses(&self, instr: &Instr) -> Vec<Use<'_>> {
+        self.0.uses(instr.index()).into()
+    }
+
+    /// What each local may be right before an instruction, cells and free variables left unknown.
+    pub fn local_types(&self, instr: &Instr) -> Vec<LocalTypes<'_>> {
+        self.0.local_types(instr.index()).into()
+    }
+
+    /// What a conditional tests, as an expression; it holds on the edge that is true. What is not to be told
+    /// from the bytecode is a `?` in it.
+    pub fn condition(&self, instr: &Instr) -> Option<&str> {
+        let text = self.0.condition(instr.index()).as_str();
+        (!text.is_empty()).then_some(text)
     }
 }
 

@@ -136,6 +136,12 @@ impl TypeSet {
         self.0 & TypeSet::UNBOUND.0 != 0
     }
 
+    /// As plugins are told it: a bit for each of [`Type::ALL`], then one for unbound.
+    pub(crate) fn bits(self) -> u32 {
+        let named = self.types().fold(0, |bits, one| bits | 1 << one as u32);
+        named | u32::from(self.may_be_unbound()) << Type::ALL.len()
+    }
+
     /// Whether it may be of any type, so that nothing is known.
     pub fn is_unknown(self) -> bool {
         self.0 & TypeSet::UNKNOWN.0 == TypeSet::UNKNOWN.0
