@@ -18,9 +18,10 @@ use equip_plugin_api::abi::{
 };
 use equip_plugin_api::edit::{OnError, Site, Value};
 
-use crate::body::{self, Arg};
+use crate::body::{self, Arg, Body};
 use crate::declaration::{DeclId, Declaration, Declarations, Kind, ParameterKind};
 use crate::pyc::PycFile;
+use crate::rewrite;
 
 /// Why a library is no plugin for this host. One line for the user; [`LoadError::detail`] has more.
 #[derive(Debug, thiserror::Error)]
@@ -633,7 +634,7 @@ pub struct HostModule<'a> {
 /// What is worked out about a declaration once, for all plugins that ask.
 #[derive(Clone, Default)]
 struct Facts {
-    lines: OnceCell<Vec<u32>>,
+    lines: OnceCell<Result<Vec<u32>, String>>,
     instructions: OnceCell<Result<Vec<Instr>, String>>,
 }
 
@@ -692,11 +693,16 @@ impl<'v> View<'v> {
     }
 }
 
+fn body(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Option<Body>, String> {
+    let code = pyc.objects.code(declaration.code);
+    let body = code.map(|code| body::decode(pyc.isa, &pyc.objects, code));
+    body.transpose().map_err(|error| error.to_string())
+}
+
 fn instructions(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Vec<Instr>, String> {
-    let Some(code) = pyc.objects.code(declaration.code) else {
+    let Some(body) = body(pyc, declaration)? else {
         return Ok(Vec::new());
     };
-    let body = body::decode(pyc.isa, &pyc.objects, code).map_err(|error| error.to_string())?;
     let all = body.instrs.iter().enumerate().map(|(index, instr)| {
         let arg = match instr.arg {
             Arg::None => 0,
@@ -714,16 +720,9 @@ fn instructions(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Vec<
     Ok(all.collect())
 }
 
-fn lines(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Vec<u32> {
-    let Some(code) = pyc.objects.code(declaration.code) else {
-        return Vec::new();
-    };
-    let table = pyc.objects.bytes(code.linetable).unwrap_or_default();
-    let all = body::lines_of(table, code.firstlineno).filter(|line| *line > 0);
-    let mut all: Vec<u32> = all.map(|line| line as u32).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
+fn lines(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Vec<u32>, String> {
+    let body = body(pyc, declaration)?;
+    Ok(body.map_or_else(Vec::new, |body| rewrite::lines(&body)))
 }
 
 impl RawView for View<'_> {
@@ -857,9 +856,8 @@ impl RawView for View<'_> {
     fn lines(&self) -> RSlice<'_, u32> {
         let all = self.answer(|| {
             let cell = &self.facts().lines;
-            Ok(cell
-                .get_or_init(|| lines(self.host.pyc, self.declaration))
-                .as_slice())
+            let all = cell.get_or_init(|| lines(self.host.pyc, self.declaration));
+            all.as_deref().map_err(Clone::clone)
         });
         all.into()
     }
