@@ -159,9 +159,9 @@ fn requires(program: &Path) -> (u8, u8) {
     (3, version.unwrap_or(11))
 }
 
-/// All of `tests/programs`.
-fn programs() -> Vec<PathBuf> {
-    let mut all: Vec<_> = std::fs::read_dir(root().join("tests/programs"))
+/// All of a folder of programs.
+fn programs(folder: &str) -> Vec<PathBuf> {
+    let mut all: Vec<_> = std::fs::read_dir(root().join(folder))
         .expect("readable")
         .flatten()
         .map(|e| e.path())
@@ -172,7 +172,7 @@ fn programs() -> Vec<PathBuf> {
     all
 }
 
-/// Programs of `tests/programs` in a folder of their own, compiled.
+/// Programs in a folder of their own, compiled.
 pub struct Programs<'p> {
     /// Where they are.
     pub folder: tempfile::TempDir,
@@ -182,12 +182,21 @@ pub struct Programs<'p> {
 }
 
 impl<'p> Programs<'p> {
-    /// Those that an interpreter can run, of those chosen.
+    /// Those of `tests/programs` that an interpreter can run, of those chosen.
     pub fn for_version(python: &'p Interpreter, chosen: impl Fn(&Path) -> bool) -> Programs<'p> {
+        Programs::of_folders(python, &["tests/programs"], chosen)
+    }
+
+    /// Those of some folders that an interpreter can run, of those chosen.
+    pub fn of_folders(
+        python: &'p Interpreter,
+        folders: &[&str],
+        chosen: impl Fn(&Path) -> bool,
+    ) -> Programs<'p> {
         let version = (python.isa.version.0, python.isa.version.1);
         let folder = scratch();
         let mut names = Vec::new();
-        for program in programs() {
+        for program in folders.iter().flat_map(|folder| programs(folder)) {
             if requires(&program) > version {
                 continue;
             }

@@ -637,7 +637,7 @@ pub struct HostModule<'a> {
 /// What is worked out about a declaration once, for all plugins that ask.
 #[derive(Clone, Default)]
 struct Facts {
-    lines: OnceCell<Vec<u32>>,
+    lines: OnceCell<Result<Vec<u32>, String>>,
     instructions: OnceCell<Result<Vec<Instr>, String>>,
     /// Without and with exceptions.
     flows: [OnceCell<Result<Flow, String>>; 2],
@@ -815,16 +815,8 @@ fn flow(
     })
 }
 
-fn lines(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Vec<u32> {
-    let Some(code) = pyc.objects.code(declaration.code) else {
-        return Vec::new();
-    };
-    let table = pyc.objects.bytes(code.linetable).unwrap_or_default();
-    let all = body::lines_of(table, code.firstlineno).filter(|line| *line > 0);
-    let mut all: Vec<u32> = all.map(|line| line as u32).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
+fn lines(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Vec<u32>, String> {
+    Ok(rewrite::lines(&decoded(pyc, declaration)?))
 }
 
 impl RawView for View<'_> {
@@ -958,9 +950,8 @@ impl RawView for View<'_> {
     fn lines(&self) -> RSlice<'_, u32> {
         let all = self.answer(|| {
             let cell = &self.facts().lines;
-            Ok(cell
-                .get_or_init(|| lines(self.host.pyc, self.declaration))
-                .as_slice())
+            let all = cell.get_or_init(|| lines(self.host.pyc, self.declaration));
+            all.as_deref().map_err(Clone::clone)
         });
         all.into()
     }

@@ -85,7 +85,8 @@ pub enum Site {
     Before,
     /// Before each normal return; `{return_value}` may be read and rebound.
     After,
-    /// Each time the given line is reached.
+    /// Each time the given line is reached, one of [`Code::lines`](crate::view::Code::lines): each time
+    /// `sys.settrace` would tell of it in the plain program, also where a jump leads back on one line.
     Line(u32),
     /// Each time any line is reached.
     EachLine,

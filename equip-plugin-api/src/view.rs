@@ -136,7 +136,8 @@ impl Code<'_> {
             .collect()
     }
 
-    /// The lines that have code in it, ascending, scopes within not included.
+    /// The lines that control can come to in it, ascending: those that [`line`](crate::edit::Edits::line) takes.
+    /// Scopes within are not included, nor is the line of a `def` itself.
     pub fn lines(&self) -> &[u32] {
         self.0.lines().as_slice()
     }

@@ -195,6 +195,15 @@ pub enum KeywordCalls {
     CallKw,
 }
 
+/// Where who traces is told of lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEvents {
+    /// At any instruction whose line is another than that of the one that ran before.
+    AnyInstruction,
+    /// The same, but only where a line starts in the code, and where jumps and exceptions lead.
+    Starts,
+}
+
 /// What an exhausted `FOR_ITER` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoopExit {
@@ -294,6 +303,11 @@ pub struct Isa {
     pub throw_reads_send: bool,
     /// Whether a handler may have the line that raised without being a line event of its own.
     pub handler_lines: bool,
+    /// Where who traces is told of lines.
+    pub line_events: LineEvents,
+    /// Whether what is thrown into a suspended frame comes from a `RESUME` to who traces lines, so that its
+    /// handler always is an event; else from the suspension.
+    pub thrown_from_resume: bool,
     /// Whether what a callee raises is looked up one code unit before the instruction that runs it.
     pub callers_handler_before: bool,
     /// Whether `LOAD_FAST` itself raises on an unbound local; else that is `LOAD_FAST_CHECK`'s work.

@@ -46,6 +46,8 @@ const BASE_311: Isa = Isa {
     stop_iterations: StopIterations::ConvertedByCaller,
     throw_reads_send: true,
     handler_lines: true,
+    line_events: LineEvents::AnyInstruction,
+    thrown_from_resume: false,
     load_fast_checks: true,
     callers_handler_before: false,
     pops_null: false,
@@ -73,6 +75,7 @@ const BASE_312: Isa = Isa {
     stop_iterations: StopIterations::ConvertedByFrame,
     throw_reads_send: false,
     handler_lines: false,
+    line_events: LineEvents::Starts,
     load_fast_checks: false,
     compare_shift: 4,
     ..BASE_311
@@ -87,6 +90,7 @@ const BASE_313: Isa = Isa {
     loop_exit: LoopExit::KeepsIterator,
     yield_arg: YieldArg::Delegates,
     handler_lines: true,
+    thrown_from_resume: true,
     callers_handler_before: true,
     resume: ResumeBits {
         reason: 3,

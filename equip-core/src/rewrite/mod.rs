@@ -18,10 +18,10 @@ use std::sync::Arc;
 use equip_plugin_api::edit::{Edge, OnError, Position, Site, Value};
 use rustc_hash::FxHashMap;
 
-use crate::body::{self, Arg, Body, HandlerId, Instr, Label, Location};
+use crate::body::{self, Arg, Body, Handler, HandlerId, Instr, Label, Location};
 use crate::declaration::Parameter;
 use crate::fragment::Fragment;
-use crate::isa::{Flow, Opcode};
+use crate::isa::{Flow, Opcode, Operand};
 use crate::marshal::Objects;
 use crate::snippet::{Meaning, Template};
 use sites::Point;
@@ -236,6 +236,7 @@ fn splice_all<'a>(
             }
         }
     }
+    let twins = part_handlers(&mut body, &placed);
     placed.sort_by_key(|placed| {
         // Of the jumps that lead to one place each has its probes together.
         let from = placed.point.from.filter(|_| placed.phase == Phase::Jumping);
@@ -309,6 +310,7 @@ fn splice_all<'a>(
     splicer.at_level(enclose::PROLOGUE);
     let mut next = 0;
     let mut stubbed: Vec<(usize, Label)> = Vec::new();
+    let mut parted: Vec<(Label, u32)> = Vec::new();
     // Where `throw` ends a delegation, for the code there that is still to be put out.
     let mut ends: Option<(Label, Label)> = None;
     let mut ended: Vec<(usize, usize)> = Vec::new();
@@ -424,10 +426,18 @@ fn splice_all<'a>(
             splicer.make_room(kept, depth_at(at) as u32, room);
         }
         let depth = depth_at(at) as u32 + kept;
+        // The handler of a handler's first instruction is for when that has run.
+        let around = match (instr.opcode, instr.handler) {
+            (Opcode::PUSH_EXC_INFO, Some(id)) => {
+                let Label(target) = splicer.body.handlers[id.0 as usize].target;
+                old[old_labels[target as usize] as usize].handler
+            }
+            _ => instr.handler,
+        };
         let site = SiteState {
             location: location_from(&old, at),
             line: location_from(&old, at).line,
-            handler: splicer.reachable(instr.handler, depth),
+            handler: splicer.reachable(around, depth),
             depth,
             at: Some(at),
             starts: false,
@@ -478,7 +488,8 @@ fn splice_all<'a>(
         }
         let mut behind = None;
         if let Some(line) = here[jumping..arrivals].first() {
-            if falls_in && !line.point.by_fall || !line.point.passing.is_empty() {
+            let passes = !line.point.passing.is_empty() || !line.point.raising.is_empty();
+            if falls_in && !line.point.by_fall || passes {
                 behind = Some(splicer.new_label());
             }
             if let (true, Some(label)) = (falls_in && !line.point.by_fall, behind) {
@@ -496,13 +507,27 @@ fn splice_all<'a>(
         }
         for placed in &here[jumping..arrivals] {
             let probe = &probes[placed.probe];
+            let line_of = placed.point.line_of.map_or(at, |at| at as usize);
+            let location = location_from(&old, line_of);
+            let site = SiteState {
+                location,
+                line: location.line,
+                ..site
+            };
             splicer.at_level(level_of(probe));
             splicer
                 .probe(probe, &site)
                 .map_err(|refusal| (placed.probe, refusal))?;
         }
         if let Some(label) = behind {
-            splicer.body.labels[label.0 as usize] = splicer.out.len() as u32;
+            let here_is = splicer.out.len() as u32;
+            splicer.body.labels[label.0 as usize] = here_is;
+            parted.extend(
+                twins
+                    .iter()
+                    .filter(|(_, to)| *to == at)
+                    .map(|(twin, _)| (*twin, here_is)),
+            );
             let passing = &here[jumping].point.passing;
             for from in passing {
                 splicer.out[emitted[*from as usize] as usize].arg = Arg::Jump(label);
@@ -574,6 +599,20 @@ fn splice_all<'a>(
     for (label, at) in old_labels.iter().enumerate() {
         splicer.body.labels[label] = moved[*at as usize];
     }
+    // What is only named is the instruction itself, without what now stands before it.
+    for (at, instr) in old.iter().enumerate() {
+        if let Arg::Jump(Label(label)) = instr.arg
+            && body_isa.info(instr.opcode).operand == Operand::LabelBackward
+        {
+            let named = splicer.new_label();
+            let target = old_labels[label as usize] as usize;
+            splicer.body.labels[named.0 as usize] = emitted[target];
+            splicer.out[emitted[at] as usize].arg = Arg::Jump(named);
+        }
+    }
+    for (label, at) in parted {
+        splicer.body.labels[label.0 as usize] = at;
+    }
     splicer.flush(old_labels.len());
     if is_deep {
         let plan = enclose::Plan {
@@ -602,6 +641,33 @@ fn splice_all<'a>(
         body.stacksize = body.stacksize.max(depths.max);
     }
     Ok((body, deep))
+}
+
+/// Gives the instructions whose exceptions do not come by a point handlers of their own, which lead behind it: their
+/// labels, and the instruction that all of them stand before as yet.
+fn part_handlers(body: &mut Body, placed: &[Placed]) -> Vec<(Label, usize)> {
+    let mut twins: FxHashMap<HandlerId, HandlerId> = FxHashMap::default();
+    let mut labels = Vec::new();
+    let points = placed.iter().map(|placed| &placed.point);
+    for from in points.flat_map(|point| &point.raising) {
+        let Some(id) = body.instrs[*from as usize].handler else {
+            continue;
+        };
+        if twins.values().any(|twin| *twin == id) {
+            continue; // by another probe at the same point
+        }
+        let twin = *twins.entry(id).or_insert_with(|| {
+            let handler = body.handlers[id.0 as usize];
+            let at = body.at(handler.target);
+            let target = Label(body.labels.len() as u32);
+            body.labels.push(at as u32);
+            labels.push((target, at));
+            body.handlers.push(Handler { target, ..handler });
+            HandlerId(body.handlers.len() as u32 - 1)
+        });
+        body.instrs[*from as usize].handler = Some(twin);
+    }
+    labels
 }
 
 /// Which private names are kept from site to site.
@@ -767,18 +833,23 @@ fn points(
     })
 }
 
-fn no_such_line(body: &Body, line: u32) -> String {
-    let mut lines: Vec<_> = body
-        .instrs
-        .iter()
-        .map(|instr| instr.location.line)
-        .filter(|l| *l > 0)
+/// The lines that control can arrive at, ascending: not that of a `def`, where nothing of the body is.
+pub fn lines(body: &Body) -> Vec<u32> {
+    let points = sites::lines(body, None).into_iter();
+    let mut lines: Vec<u32> = points
+        .map(|point| point.line_of.unwrap_or(point.at))
+        .map(|at| body.instrs[at as usize].location.line as u32)
         .collect();
     lines.sort_unstable();
     lines.dedup();
-    lines.sort_by_key(|known| known.abs_diff(line as i32));
+    lines
+}
+
+fn no_such_line(body: &Body, line: u32) -> String {
+    let mut lines = lines(body);
+    lines.sort_by_key(|known| known.abs_diff(line));
     lines.truncate(3);
-    let near: Vec<_> = lines.iter().map(i32::to_string).collect();
+    let near: Vec<_> = lines.iter().map(u32::to_string).collect();
     format!(
         "line {line} has no code here; the nearest that have: {}",
         near.join(", ")

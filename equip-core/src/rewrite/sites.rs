@@ -3,9 +3,9 @@
 use equip_plugin_api::edit::Edge;
 
 use crate::analysis::cfg::jumps_if;
-use crate::body::{Arg, Body, Instr, Label};
+use crate::body::{Arg, Body, Instr};
 use crate::code::flags;
-use crate::isa::{Flow, LoopExit, Opcode};
+use crate::isa::{Flow, LineEvents, LoopExit, Opcode, Operand};
 use crate::marshal::Objects;
 
 /// A place for code: before an instruction, reached by falling into it, by jumps, or by both.
@@ -19,6 +19,10 @@ pub struct Point {
     pub passing: Vec<u32>,
     /// Whether jumps come by at all.
     pub by_jump: bool,
+    /// Instructions whose exceptions, which are handled here, do not come by; all others' do.
+    pub raising: Vec<u32>,
+    /// The instruction whose line is the site's, if that is another one.
+    pub line_of: Option<u32>,
     /// For one edge of a conditional, the instruction that it comes from: the only one that comes by.
     pub from: Option<u32>,
 }
@@ -30,6 +34,8 @@ impl Point {
             by_fall: true,
             passing: Vec::new(),
             by_jump: true,
+            raising: Vec::new(),
+            line_of: None,
             from: None,
         }
     }
@@ -40,6 +46,8 @@ impl Point {
             by_fall: true,
             passing: Vec::new(),
             by_jump: false,
+            raising: Vec::new(),
+            line_of: None,
             from: None,
         }
     }
@@ -233,11 +241,9 @@ pub fn branch(body: &Body, at: usize, edge: Edge) -> Option<Point> {
         return falling(target + 1 + usize::from(keeps));
     }
     Some(Point {
-        at: target as u32,
         by_fall: false,
-        passing: Vec::new(),
-        by_jump: true,
         from: Some(at as u32),
+        ..Point::every_way(target)
     })
 }
 
@@ -330,7 +336,7 @@ pub fn given_back(body: &Body, point: Point, is_taken: impl Fn(usize) -> bool) -
         let above = body.isa.info(body.instrs[at - 1].opcode).flow;
         !matches!(above, Flow::Exit | Flow::Jump)
     };
-    if !point.passing.is_empty() || falls && !point.by_fall {
+    if !point.passing.is_empty() || !point.raising.is_empty() || falls && !point.by_fall {
         return point;
     }
     let mut last = at;
@@ -354,61 +360,160 @@ pub fn given_back(body: &Body, point: Point, is_taken: impl Fn(usize) -> bool) -
     }
 }
 
-/// Every arrival at a line (that line, or any): where the line of the instruction differs from
-/// where control comes from, and at the end of a jump backward.
+/// Every arrival at a line (that line, or any): where `sys.settrace` tells a `line` event.
+///
+/// That is where the line of an instruction differs from that of the one that ran before, and where a jump leads
+/// back on one line. CPython 3.11 compares whenever an instruction runs (`Python/ceval.c`,
+/// `maybe_call_line_trace`), later versions only where a line starts in the code, and where jumps and exceptions
+/// lead (`Python/instrumentation.c`, `initialize_lines`).
 pub fn lines(body: &Body, wanted: Option<u32>) -> Vec<Point> {
-    let instrs = &body.instrs;
-    let line = |at: usize| instrs[at].location.line;
-    let mut jumps: Vec<Vec<u32>> = vec![Vec::new(); instrs.len() + 1];
-    for (at, instr) in instrs.iter().enumerate() {
-        if let Arg::Jump(Label(label)) = instr.arg
-            && body.isa.info(instr.opcode).flow != Flow::Next
-        {
-            jumps[body.labels[label as usize] as usize].push(at as u32);
-        }
-    }
-    let mut handled = vec![false; instrs.len() + 1];
-    for handler in &body.handlers {
-        handled[body.at(handler.target)] = true;
-    }
     let Some(resume) = start_resume(body) else {
         return Vec::new();
     };
-    let mut points: Vec<Point> = Vec::new();
+    let instrs = &body.instrs;
+    let line = |at: usize| instrs[at].location.line;
+    let mut jumps: Vec<Vec<u32>> = vec![Vec::new(); instrs.len() + 1];
+    let mut raises: Vec<Vec<u32>> = vec![Vec::new(); instrs.len() + 1];
+    for (at, instr) in instrs.iter().enumerate() {
+        let op = body.isa.info(instr.opcode);
+        if let Arg::Jump(label) = instr.arg
+            && op.flow != Flow::Next
+            && op.operand != Operand::LabelBackward
+        {
+            jumps[body.at(label)].push(at as u32);
+        }
+        if let Some(handler) = body.handler(instr) {
+            raises[body.at(handler.target)].push(at as u32);
+        }
+    }
+    let traced = body.isa.line_events == LineEvents::AnyInstruction;
+    let mut current = -1; // the line that goes on, in code order
     let mut carried = false; // an arrival that a pinned instruction hands on to the next
+    let mut points: Vec<Point> = Vec::new();
     for at in resume + 1..instrs.len() {
         let here = line(at);
-        let above = body.isa.info(instrs[at - 1].opcode);
-        let falls = !matches!(above.flow, Flow::Exit | Flow::Jump);
+        let never = matches!(
+            instrs[at].opcode,
+            Opcode::END_FOR
+                | Opcode::POP_ITER
+                | Opcode::END_SEND
+                | Opcode::END_ASYNC_FOR
+                | Opcode::RESUME
+        );
+        let ends_loop = at > 0 && is(body, at - 1, Opcode::END_FOR);
+        let is_target = ends_loop || !jumps[at].is_empty() || !raises[at].is_empty();
+        let starts = traced || is_target || here != current && !never;
+        if !never {
+            current = here;
+        }
         if here < 1 || wanted.is_some_and(|wanted| wanted as i32 != here) {
             carried = false;
             continue;
         }
-        let from_start = at == resume + 1;
-        let by_fall = falls && (from_start || line(at - 1) != here || carried);
-        let arrives = |from: &u32| line(*from as usize) != here || *from as usize >= at;
-        let by_jump =
-            handled[at] || jumps[at].iter().any(arrives) || !falls && jumps[at].is_empty();
+        let above = body.isa.info(instrs[at - 1].opcode);
+        let falls = !matches!(above.flow, Flow::Exit | Flow::Jump);
+        // What ends a loop is run by nobody but the instruction that jumps over it.
+        let before = match ends_loop {
+            true => jumps[at - 1]
+                .first()
+                .map_or(-1, |from| line(*from as usize)),
+            false => line(at - 1),
+        };
+        let resumed = at == resume + 1 || !traced && above.opcode == Opcode::RESUME;
+        let by_fall = falls && (carried || starts && (before != here || resumed));
+        let arrives = |from: &u32| {
+            let from = *from as usize;
+            let back = from >= at && instrs[from].opcode != Opcode::JUMP_BACKWARD_NO_INTERRUPT;
+            line(from) != here || back
+        };
+        let raised = |from: &u32| {
+            let from = *from as usize;
+            let thrown = matches!(instrs[from].opcode, Opcode::YIELD_VALUE | Opcode::RESUME);
+            let origins = origins(body, &raises, from);
+            origins.iter().any(|origin| line(*origin as usize) != here)
+                || traced && from >= at
+                || thrown && body.isa.thrown_from_resume
+        };
+        let by_jump = jumps[at].iter().any(arrives)
+            || (traced || !is(body, at, Opcode::END_ASYNC_FOR)) && raises[at].iter().any(raised)
+            || !falls && jumps[at].is_empty() && raises[at].is_empty();
         carried = false;
         if !by_fall && !by_jump {
             continue;
         }
-        if is_pinned(body, at) {
-            carried = by_fall || by_jump;
+        if is_inseparable(body, at) {
+            // By a jump the line is reached where that is, nothing being between.
+            let arriving = jumps[at].iter().filter(|from| arrives(from));
+            points.extend(arriving.map(|from| Point {
+                line_of: Some(at as u32),
+                ..Point::every_way(*from as usize)
+            }));
+            carried = by_fall;
             continue;
         }
-        let passing = jumps[at]
-            .iter()
-            .filter(|from| by_jump && !arrives(from))
-            .copied()
-            .collect();
+        let others = |all: &[u32], comes: &dyn Fn(&u32) -> bool| {
+            let others = all.iter().filter(|from| by_jump && !comes(from));
+            others.copied().collect()
+        };
         points.push(Point {
-            at: at as u32,
             by_fall,
-            passing,
             by_jump,
-            from: None,
+            passing: others(&jumps[at], &arrives),
+            raising: others(&raises[at], &raised),
+            ..Point::every_way(at)
         });
     }
     points
+}
+
+/// Which instructions what one raises comes from, to who traces lines: of what a cleanup or a `with` raises again,
+/// those that raised it. `raises` has for each instruction those whose handler it starts.
+fn origins(body: &Body, raises: &[Vec<u32>], at: usize) -> Vec<u32> {
+    let mut origins = Vec::new();
+    let mut known = vec![at as u32];
+    let mut next = 0;
+    while let Some(at) = known.get(next).copied() {
+        next += 1;
+        let instr = &body.instrs[at as usize];
+        // Such code has no handlers within: it is that of the one above.
+        let again = (instr.opcode == Opcode::RERAISE && instr.effect_arg() > 0)
+            .then(|| {
+                raises[..=at as usize]
+                    .iter()
+                    .rposition(|from| !from.is_empty())
+            })
+            .flatten();
+        match again {
+            Some(starts) => {
+                for from in &raises[starts] {
+                    if !known.contains(from) {
+                        known.push(*from);
+                    }
+                }
+            }
+            None => origins.push(at),
+        }
+    }
+    origins
+}
+
+/// Whether an instruction cannot be parted from the one above, not even where a line starts.
+fn is_inseparable(body: &Body, at: usize) -> bool {
+    use Opcode as O;
+    let above = body.instrs[at - 1].opcode;
+    match body.instrs[at].opcode {
+        O::RESUME
+        | O::END_FOR
+        | O::POP_ITER
+        | O::NOT_TAKEN
+        | O::END_SEND
+        | O::JUMP_BACKWARD_NO_INTERRUPT
+        | O::SEND => true,
+        O::YIELD_VALUE if above == O::SEND => true,
+        _ => match above {
+            O::END_FOR => body.isa.loop_exit == LoopExit::KeepsIterator,
+            O::KW_NAMES | O::PRECALL => true,
+            _ => false,
+        },
+    }
 }

@@ -80,32 +80,8 @@ pub fn place(code: &Code<'_>, notes: bool) -> Placement {
 /// A counter at each arrival at a line, and at each edge between lines.
 pub fn every(code: &Code<'_>) -> Placement {
     let mut placer = Placer::new(code, false);
-    let mut places: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
-    for (block, stretches) in placer.stretches.iter().enumerate() {
-        for (at, stretch) in stretches
-            .iter()
-            .enumerate()
-            .filter(|(_, one)| one.line != 0)
-        {
-            places.entry(stretch.line).or_default().push((block, at));
-        }
-    }
-    for (line, places) in places {
-        let takes_code = |(block, at): &(usize, usize)| {
-            let stretch = &placer.stretches[*block][*at];
-            let mut instrs = placer.instrs[stretch.start..stretch.end].iter();
-            instrs.any(Instr::takes_code)
-        };
-        if places.iter().any(takes_code) {
-            placer.probe(Site::Line(line), &[Fact::Line(line)]);
-            continue;
-        }
-        // Nothing but the end of a handler: beside what comes before.
-        for (block, at) in places {
-            if let Some(site) = placer.at_start(block, at) {
-                placer.probe(site, &[Fact::Line(line)]);
-            }
-        }
+    for line in code.lines() {
+        placer.probe(Site::Line(*line), &[Fact::Line(*line)]);
     }
     for (fact, edges) in placer.branches() {
         for edge in edges {

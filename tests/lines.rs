@@ -1,0 +1,181 @@
+//! The sites `each_line` and `line(n)` beside what `sys.settrace` tells of the plain program.
+
+mod harness;
+
+use std::path::Path;
+
+use equip_core::python::Interpreter;
+use harness::{
+    Programs, difference, equip, instrument, interpreters, name_of, ok, python, root, scratch, text,
+};
+
+/// Programs whose two runs differ for reasons of their own: they trace themselves, go as deep as frames of a tracer
+/// and probes let them, look names up in a class namespace that tells of it, or are slow when traced.
+const UNTOLD: &[&str] = &[
+    "exits_bodies",
+    "exits_deep_jump",
+    "exits_interrupted",
+    "exits_jumps",
+    "exits_monitoring",
+    "exits_recursion",
+    "exits_stress",
+    "exits_trace",
+    "exits_traced_calls",
+    "frames",
+    "line_events",
+    "tracebacks",
+];
+
+/// Every arrival at a line, of all programs.
+fn told(one: &Interpreter, folder: &Path, how: &str, names: &[String]) -> String {
+    let file = folder.join("told.txt");
+    drop(std::fs::remove_file(&file));
+    let oracle = root().join("tests/oracle/lines.py");
+    let mut command = python(one, folder);
+    command.env("PYTHONHASHSEED", "0").arg("-B").arg(oracle);
+    ok(command.arg(how).arg(&file).args(names));
+    std::fs::read_to_string(file).expect("written")
+}
+
+/// The events of one program.
+fn of<'t>(all: &'t str, name: &str) -> Vec<&'t str> {
+    let mine = all.lines().filter_map(|line| line.strip_prefix(name));
+    mine.filter_map(|line| line.strip_prefix(' ')).collect()
+}
+
+/// Without the events that CPython 3.12 tells twice: of the same line of a function as the one before, which the
+/// probes do not have. It takes the caches behind a call, and what stands behind an `EXTENDED_ARG`, for instructions
+/// without a line, so that where one leads to a jump's or an exception's target, the line seems to be a new one.
+fn without_repeated<'t>(plain: &[&'t str], probed: &[&str]) -> Vec<&'t str> {
+    let mut last = std::collections::HashMap::new();
+    let mut kept: Vec<&str> = Vec::new();
+    for event in plain {
+        let (function, _) = event.rsplit_once(' ').unwrap_or_default();
+        let before = last.insert(function, *event);
+        if before == Some(event) && probed.get(kept.len()) != Some(event) {
+            continue;
+        }
+        kept.push(event);
+    }
+    kept
+}
+
+#[test]
+fn lines_are_those_that_settrace_tells() {
+    let mut wrong = Vec::new();
+    for one in interpreters() {
+        let programs = Programs::of_folders(one, &["tests/lines", "tests/programs"], |program| {
+            !UNTOLD.contains(&name_of(program))
+        });
+        let folder = programs.folder.path();
+        let plain = told(one, folder, "plain", &programs.names);
+        // With a probe for each line no other programs than those made for it: there are thousands.
+        let is_ours = |name: &&String| root().join(format!("tests/lines/{name}.py")).is_file();
+        let hazards: Vec<_> = programs.names.iter().filter(is_ours).cloned().collect();
+        let mut repeated = 0;
+        for (what, names) in [("each_line", &programs.names), ("line", &hazards)] {
+            let what = format!("events.what='{what}'");
+            instrument(one, folder, &["--plugin", "events", "--set", &what]);
+            let probed = told(one, folder, "probed", names);
+            for name in names {
+                let (mut plain, probed) = (of(&plain, name), of(&probed, name));
+                if !one.isa.handler_lines {
+                    let kept = without_repeated(&plain, &probed);
+                    repeated += plain.len() - kept.len();
+                    plain = kept;
+                }
+                if plain != probed {
+                    let shown = difference(&plain.join("\n"), &probed.join("\n"));
+                    let version = one.isa.version;
+                    wrong.push(format!("CPython {version}, {name}, {what}: {shown}"));
+                }
+            }
+        }
+        assert_eq!(repeated > 0, !one.isa.handler_lines, "README says so");
+        println!(
+            "CPython {}: {} programs, {} lines, {repeated} told twice",
+            one.isa.version,
+            programs.names.len(),
+            plain.lines().count()
+        );
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Where the probe cannot know: what the inner `with` raises again may come from its own line, and is no new line then.
+#[test]
+fn what_one_of_several_lines_raised_is_a_line_again() {
+    let source = "\
+class Manager:
+    def __enter__(self): pass
+    def __exit__(self, *what): return self.swallows
+class Outer(Manager): swallows = True
+class Inner(Manager): swallows = False
+def nested(a):
+    with Outer(), Inner(): a / 0 or [
+        a.missing]
+nested(1)
+nested(1.5)
+nested('')
+";
+    for one in interpreters() {
+        let folder = scratch();
+        std::fs::write(folder.path().join("nested.py"), source).unwrap();
+        let names = ["nested".to_owned()];
+        let lines = |how: &str| {
+            let all = told(one, folder.path(), how, &names);
+            let mine = all
+                .lines()
+                .filter_map(|line| line.strip_prefix("nested nested 6 "));
+            mine.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let plain = lines("plain");
+        instrument(
+            one,
+            folder.path(),
+            &["--plugin", "events", "--set", "events.what='each_line'"],
+        );
+        let probed = lines("probed");
+        assert_eq!(plain, ["7", "7", "7"], "CPython {}", one.isa.version);
+        assert_eq!(probed, ["7"; 6], "CPython {}", one.isa.version);
+    }
+}
+
+#[test]
+fn a_line_without_code_is_told_from_its_neighbours() {
+    let source = "\
+def first(a,
+          b):
+
+    # nothing
+
+    return a
+";
+    let nearest = |line: u32, wanted: &str| {
+        for one in interpreters() {
+            let folder = scratch();
+            std::fs::write(folder.path().join("first.py"), source).unwrap();
+            let (line, python) = (format!("events.line={line}"), &one.path);
+            let mut command = equip(folder.path());
+            command.args([
+                "--plugin",
+                "events",
+                "--set",
+                "events.what='one'",
+                "--set",
+                &line,
+            ]);
+            let output = command
+                .args(["first.py", "--python"])
+                .arg(python)
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(3));
+            let said = text(&output.stderr);
+            assert!(said.contains(wanted), "{said}");
+        }
+    };
+    nearest(4, "line 4 has no code here; the nearest that have: 6");
+    // What runs on the line of the `def` belongs to the call.
+    nearest(1, "line 1 has no code here; the nearest that have: 6");
+}

@@ -1,0 +1,68 @@
+//! For tests: tells each arrival at a line to a builtin that the test has made.
+
+use equip_plugin_api::prelude::*;
+
+/// What to tell.
+#[derive(Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Events {
+    what: What,
+    #[serde(default)]
+    line: u32,
+}
+
+#[derive(Clone, Copy, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum What {
+    /// Lines, with one probe for all.
+    EachLine,
+    /// Lines, with a probe for each that has code.
+    Line,
+    /// The line of that option, in functions.
+    One,
+}
+
+const HIT: &str =
+    "__test_hit__((__test_thread__(), '{file_path}', '{qualname}', {lineno}, {site_lineno}))";
+
+impl Plugin for Events {
+    fn configure(options: Options<'_>) -> Result<Self> {
+        options.parse()
+    }
+}
+
+impl Events {
+    fn tell(&self, code: &Code<'_>, edits: &mut Edits<'_>) -> Result {
+        match self.what {
+            What::EachLine => edits.each_line(HIT),
+            What::Line => {
+                let mut lines = code.lines().iter();
+                lines.try_for_each(|line| edits.line(*line, HIT))
+            }
+            What::One if code.kind() == Kind::Function => edits.line(self.line, HIT),
+            What::One => Ok(()),
+        }
+    }
+}
+
+impl ModuleVisitor for Events {
+    fn visit_module(&mut self, module: &Module<'_>, edits: &mut Edits<'_>) -> Result {
+        self.tell(module, edits)
+    }
+}
+
+impl ClassVisitor for Events {
+    fn visit_class(&mut self, class: &Class<'_>, edits: &mut Edits<'_>) -> Result {
+        self.tell(class, edits)
+    }
+}
+
+impl MethodVisitor for Events {
+    const COMPREHENSIONS: bool = true;
+
+    fn visit_method(&mut self, method: &Method<'_>, edits: &mut Edits<'_>) -> Result {
+        self.tell(method, edits)
+    }
+}
+
+export_plugin!(Events: ModuleVisitor + ClassVisitor + MethodVisitor, about = "for tests: tells each arrival at a line");
