@@ -81,6 +81,8 @@ pub enum Command {
     Plugins,
     /// Print the counts that callcount left as a table.
     Counts(Counts),
+    #[allow(missing_docs)]
+    Coverage(Coverage),
 }
 
 /// Folders, `.py` and `.pyc` files.
@@ -190,6 +192,96 @@ pub struct Counts {
     /// Only that many, those with the most calls first.
     #[arg(long, value_name = "N")]
     pub top: Option<usize>,
+}
+
+/// Report what the coverage plugin measured: lines and branches, as coverage.py does.
+///
+/// Sources are read with the Python that ran them, and are never run. Settings come from the files that
+/// coverage.py reads: of [run] source, include, omit; of [report] exclude_lines, exclude_also,
+/// partial_branches, partial_branches_always, partial_also, include, omit, include_namespace_packages,
+/// fail_under, precision, show_missing, skip_covered, skip_empty.
+#[derive(Debug, Args)]
+pub struct Coverage {
+    /// Which report.
+    #[command(subcommand)]
+    pub command: CoverageCommand,
+}
+
+/// Reports.
+#[derive(Debug, Subcommand)]
+pub enum CoverageCommand {
+    /// A table (JSON with --report json).
+    Report(CoverageTable),
+    /// Pages with the sources, in a folder (htmlcov).
+    Html(CoverageReport),
+    /// Cobertura's XML (coverage.xml).
+    Xml(CoverageReport),
+    /// LCOV's tracefile (coverage.lcov).
+    Lcov(CoverageReport),
+    /// JSON with coverage.py's keys (coverage.json).
+    Json(CoverageReport),
+    /// Merge data files into one.
+    Combine(CoverageCombine),
+}
+
+/// What a table shows.
+#[derive(Debug, Args)]
+pub struct CoverageTable {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: CoverageReport,
+
+    /// With the lines and branches that were missed.
+    #[arg(long, short = 'm')]
+    pub show_missing: bool,
+
+    /// Without files that miss nothing.
+    #[arg(long)]
+    pub skip_covered: bool,
+}
+
+/// Which data, which files, and where to.
+#[derive(Debug, Args)]
+pub struct CoverageReport {
+    /// Files of data, or folders of them.
+    #[arg(long, value_name = "FOLDER|FILE", num_args = 1.., default_value = "equip-coverage")]
+    pub data: Vec<PathBuf>,
+
+    /// Only files that match one of these patterns.
+    #[arg(long, value_name = "GLOB", num_args = 1.., value_delimiter = ',')]
+    pub include: Vec<String>,
+
+    /// No files that match one of these patterns.
+    #[arg(long, value_name = "GLOB", num_args = 1.., value_delimiter = ',')]
+    pub omit: Vec<String>,
+
+    /// Only files below these folders (or of these packages), and all of them, those too that never ran.
+    #[arg(long, value_name = "DIR", num_args = 1.., value_delimiter = ',')]
+    pub source: Vec<String>,
+
+    /// Settings as coverage.py has them; else those that coverage.py would find in this folder.
+    #[arg(long, value_name = "FILE")]
+    pub rcfile: Option<PathBuf>,
+
+    /// End with status 2 where the total is less.
+    #[arg(long, value_name = "PERCENT")]
+    pub fail_under: Option<f64>,
+
+    /// Write there (`-`: to standard output).
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What to merge, and where to.
+#[derive(Debug, Args)]
+pub struct CoverageCombine {
+    /// Files of data, or folders of them.
+    #[arg(long, value_name = "FOLDER|FILE", num_args = 1.., default_value = "equip-coverage")]
+    pub data: Vec<PathBuf>,
+
+    /// The file to write.
+    #[arg(long, short, value_name = "FILE", required = true)]
+    pub output: PathBuf,
 }
 
 /// Forms of a graph.

@@ -4,6 +4,7 @@
 mod args;
 mod calls;
 mod commands;
+mod coverage;
 mod flow;
 mod output;
 mod progress;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Some(Command::Run(options)) => commands::run::run(options, &arguments),
         Some(Command::Plugins) => commands::instrument::plugins(),
         Some(Command::Counts(options)) => commands::counts::run(options, &arguments),
+        Some(Command::Coverage(options)) => commands::coverage::run(options, &arguments),
     };
     match result {
         Ok(status) => ExitCode::from(status),

@@ -63,8 +63,8 @@ def is_resumed(frame):
 
 
 def returns(frame):
-    """Whether it ends by a return, not by an exception."""
-    return opname[frame.f_code.co_code[frame.f_lasti]].startswith("RETURN_")
+    """Whether it ends by a return or a `raise` of its own, not by what something else raises."""
+    return opname[frame.f_code.co_code[frame.f_lasti]].startswith(("RETURN_", "RAISE_"))
 
 
 def statements(source):

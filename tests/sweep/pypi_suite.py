@@ -305,4 +305,5 @@ def main():
     sys.exit(bool(total["different"]))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 pub mod callgraph;
 pub mod cfg;
 pub mod counts;
+pub mod coverage;
 pub mod inspect;
 pub mod instrument;
 pub mod restore;

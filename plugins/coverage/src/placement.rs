@@ -80,8 +80,31 @@ pub fn place(code: &Code<'_>, notes: bool) -> Placement {
 /// A counter at each arrival at a line, and at each edge between lines.
 pub fn every(code: &Code<'_>) -> Placement {
     let mut placer = Placer::new(code, false);
-    for line in code.lines() {
-        placer.probe(Site::Line(*line), &[Fact::Line(*line)]);
+    let mut places: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
+    for (block, stretches) in placer.stretches.iter().enumerate() {
+        for (at, stretch) in stretches
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| one.line != 0)
+        {
+            places.entry(stretch.line).or_default().push((block, at));
+        }
+    }
+    for (line, places) in places {
+        let before = body_start(placer.instrs).checked_sub(1);
+        let before = before.map(|at| &placer.instrs[at]);
+        let starts_before = before.is_some_and(|one| is_prologue(one) && one.line() == Some(line));
+        if code.lines().binary_search(&line).is_ok() && !starts_before {
+            placer.probe(Site::Line(line), &[Fact::Line(line)]);
+            continue;
+        }
+        // Nothing but the end of a handler: beside what comes before. Or there is something in front
+        // of the module's imports: not there.
+        for (block, at) in places {
+            if let Some(site) = placer.at_start(block, at) {
+                placer.probe(site, &[Fact::Line(line)]);
+            }
+        }
     }
     for (fact, edges) in placer.branches() {
         for edge in edges {
@@ -92,13 +115,19 @@ pub fn every(code: &Code<'_>) -> Placement {
             }
         }
     }
+    placer.asynchronous_loops();
     placer.done
 }
 
-/// Where the body proper starts: behind the `RESUME` that does.
+/// Where the body proper starts: behind the `RESUME` that does, and what a module has in front of its imports.
 fn body_start(instrs: &[Instr]) -> usize {
     let starts = |instr: &Instr| instr.opcode() == Opcode::RESUME && instr.arg() & 3 == 0;
-    instrs.iter().position(starts).map_or(0, |at| at + 1)
+    let start = instrs.iter().position(starts).map_or(0, |at| at + 1);
+    start + usize::from(instrs.get(start).is_some_and(is_prologue))
+}
+
+fn is_prologue(instr: &Instr) -> bool {
+    instr.opcode() == Opcode::SETUP_ANNOTATIONS
 }
 
 fn stretches(instrs: &[Instr], flow: &Flow<'_>, notes: bool) -> Vec<Vec<Stretch>> {
@@ -221,6 +250,7 @@ impl<'v> Placer<'v> {
                 self.probe(site, &facts);
             }
         }
+        self.asynchronous_loops();
         let mut raising: Vec<u32> = Vec::new();
         for evidence in self.done.facts.values_mut() {
             evidence.sort_unstable();
@@ -506,6 +536,86 @@ impl<'v> Placer<'v> {
         facts
     }
 
+    /// An `async for` has no conditional: into its body leads the `SEND` of what `__anext__` gave, and out of it
+    /// the handler of StopAsyncIteration.
+    fn asynchronous_loops(&mut self) {
+        let mut found = Vec::new();
+        for block in 0..self.flow.blocks().len() {
+            for at in self.flow.blocks()[block].instructions() {
+                let line = self.instrs[at].line().unwrap_or(0);
+                let way = match self.instrs[at].opcode() {
+                    Opcode::END_ASYNC_FOR => self.behind(block, at, line).map(|to| {
+                        let site = Site::Instruction(at as u32, Position::After);
+                        (to, site)
+                    }),
+                    Opcode::SEND if self.awaits_next(at) => self.body_of_loop(block, line),
+                    _ => None,
+                };
+                if let Some((to, site)) = way.filter(|_| line != 0) {
+                    found.push((Fact::Branch(line, to), site));
+                }
+            }
+        }
+        for (fact, site) in found {
+            self.probe(site, &[fact]);
+        }
+    }
+
+    /// Whether a `SEND` awaits what an `async for` takes next: constants are between.
+    fn awaits_next(&self, at: usize) -> bool {
+        let before = &self.instrs[at.saturating_sub(3)..at];
+        before
+            .iter()
+            .any(|instr| instr.opcode() == Opcode::GET_ANEXT)
+    }
+
+    /// The line to which control comes from an instruction of a line.
+    fn behind(&self, block: usize, at: usize, line: u32) -> Option<u32> {
+        let mut rest = self.flow.blocks()[block].instructions();
+        let other = rest.find_map(|next| match self.instrs[next].line() {
+            Some(other) if next > at && other != line => Some(other),
+            _ => None,
+        });
+        if other.is_some() {
+            return other;
+        }
+        match self.ways_out(block).as_slice() {
+            [way] if self.flow.edges()[*way].to() == self.flow.exit() => Some(0),
+            [way] => self.leads_to(self.flow.edges()[*way].to(), line),
+            _ => None,
+        }
+    }
+
+    /// The line to which the end of an awaiting leads, and where code may stand on the way.
+    fn body_of_loop(&self, block: usize, line: u32) -> Option<(u32, Site)> {
+        let mut edges = self.flow.edges_out(block).iter();
+        let start = edges.find(|edge| edge.kind() == EdgeKind::Jump)?.to();
+        let to = self.leads_to(start, line)?;
+        let mut block = start;
+        for _ in 0..self.flow.blocks().len() {
+            let mut all = self.flow.blocks()[block].instructions();
+            if let Some(at) = all.find(|at| self.instrs[*at].takes_code()) {
+                return Some((to, Site::Instruction(at as u32, Position::Before)));
+            }
+            match self.ways_out(block).as_slice() {
+                [way] => block = self.flow.edges()[*way].to(),
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// Where a block goes that ends in a `raise` statement.
+    fn raised_to(&self, block: usize) -> Option<usize> {
+        let last = self.flow.blocks()[block].instructions().next_back()?;
+        if self.instrs[last].opcode() != Opcode::RAISE_VARARGS {
+            return None;
+        }
+        let mut edges = self.flow.edges_out(block).iter();
+        let raise = edges.find(|edge| edge.kind() == EdgeKind::Raise);
+        raise.map(|edge| edge.to())
+    }
+
     /// The line to which control comes from the start of a block when it leaves a line; 0 for out of the code
     /// object. None where that is decided by another conditional of the line, or where it raises.
     fn leads_to(&self, block: usize, line: u32) -> Option<u32> {
@@ -516,10 +626,11 @@ impl<'v> Placer<'v> {
                 return Some(next.line);
             }
             let ways = self.ways_out(block);
-            let [way] = ways.as_slice() else {
-                return None;
+            block = match ways.as_slice() {
+                [way] => self.flow.edges()[*way].to(),
+                [] => self.raised_to(block)?,
+                _ => return None,
             };
-            block = self.flow.edges()[*way].to();
             if block == self.flow.exit() {
                 return Some(0);
             }
