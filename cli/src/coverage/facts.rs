@@ -82,12 +82,15 @@ struct Answer {
     within: Vec<(u32, u32, u32, u32)>,
     one_line: Vec<(u32, i64)>,
     no_branch: BTreeSet<u32>,
-    regions: Vec<(String, String, u32, Vec<(u32, u32)>)>,
+    regions: Vec<RawRegion>,
     #[serde(default)]
     text: Vec<String>,
     #[serde(default)]
     colours: Vec<(u32, usize, i64, String)>,
 }
+
+/// Kind, name, line, ranges of lines.
+type RawRegion = (String, String, u32, Vec<(u32, u32)>);
 
 impl From<Answer> for Facts {
     fn from(answer: Answer) -> Facts {

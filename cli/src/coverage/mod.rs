@@ -231,11 +231,7 @@ impl Tellers {
                     "data of Python {python}, which this equip does not know"
                 )),
             };
-            if let Some(teller) = found
-                .and_then(start)
-                .map_err(|why| note!("note: {why}"))
-                .ok()
-            {
+            if let Ok(teller) = found.and_then(start).map_err(|why| note!("note: {why}")) {
                 started.push((python.to_owned(), teller));
             }
         }
