@@ -102,6 +102,28 @@ fn lines_are_those_that_settrace_tells() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What a function of a program tells, plain and with probes, and the version.
+fn both(source: &str, function: &str) -> Vec<(&'static Interpreter, [Vec<String>; 2])> {
+    let one = |one: &'static Interpreter| {
+        let folder = scratch();
+        std::fs::write(folder.path().join("program.py"), source).unwrap();
+        let names = ["program".to_owned()];
+        let lines = |how: &str| {
+            let all = told(one, folder.path(), how, &names);
+            let mine = all.lines().filter_map(|line| {
+                let event = line.strip_prefix("program ")?.strip_prefix(function)?;
+                event.rsplit_once(' ').map(|(_, line)| line.to_owned())
+            });
+            mine.collect::<Vec<_>>()
+        };
+        let plain = lines("plain");
+        let each = ["--plugin", "events", "--set", "events.what='each_line'"];
+        instrument(one, folder.path(), &each);
+        (one, [plain, lines("probed")])
+    };
+    interpreters().iter().map(one).collect()
+}
+
 /// Where the probe cannot know: what the inner `with` raises again may come from its own line, and is no new line then.
 #[test]
 fn what_one_of_several_lines_raised_is_a_line_again() {
@@ -118,26 +140,28 @@ nested(1)
 nested(1.5)
 nested('')
 ";
-    for one in interpreters() {
-        let folder = scratch();
-        std::fs::write(folder.path().join("nested.py"), source).unwrap();
-        let names = ["nested".to_owned()];
-        let lines = |how: &str| {
-            let all = told(one, folder.path(), how, &names);
-            let mine = all
-                .lines()
-                .filter_map(|line| line.strip_prefix("nested nested 6 "));
-            mine.map(str::to_owned).collect::<Vec<_>>()
-        };
-        let plain = lines("plain");
-        instrument(
-            one,
-            folder.path(),
-            &["--plugin", "events", "--set", "events.what='each_line'"],
-        );
-        let probed = lines("probed");
-        assert_eq!(plain, ["7", "7", "7"], "CPython {}", one.isa.version);
+    for (one, [plain, probed]) in both(source, "nested ") {
+        assert_eq!(plain, ["7"; 3], "CPython {}", one.isa.version);
         assert_eq!(probed, ["7"; 6], "CPython {}", one.isa.version);
+    }
+}
+
+/// Where `close()` would pass over the probe.
+#[test]
+fn what_is_thrown_into_a_delegation_of_a_lambda_is_no_line() {
+    let source = "\
+def numbers():
+    yield 1
+delegates = lambda: (yield from numbers())
+delegation = delegates()
+next(delegation)
+try: delegation.throw(KeyError)
+except KeyError: pass
+";
+    for (one, [plain, probed]) in both(source, "<lambda> ") {
+        let more = usize::from(one.isa.thrown_from_resume);
+        assert_eq!(plain, vec!["3"; 1 + more], "CPython {}", one.isa.version);
+        assert_eq!(probed, ["3"], "CPython {}", one.isa.version);
     }
 }
 

@@ -440,6 +440,10 @@ pub fn lines(body: &Body, wanted: Option<u32>) -> Vec<Point> {
         if !by_fall && !by_jump {
             continue;
         }
+        if instrs[at].opcode == Opcode::CLEANUP_THROW && instrs[at].handler.is_none() {
+            // Of a lambda: `close()` passes over what is around its suspension, which must be no more than this.
+            continue;
+        }
         if is_inseparable(body, at) {
             // By a jump the line is reached where that is, nothing being between.
             let arriving = jumps[at].iter().filter(|from| arrives(from));
