@@ -168,7 +168,7 @@ fn programs(folder: &str) -> Vec<PathBuf> {
         .collect();
     all.retain(|path| path.extension().is_some_and(|e| e == "py"));
     all.sort();
-    assert!(all.len() >= 5, "programs are missing");
+    assert!(!all.is_empty(), "programs are missing");
     all
 }
 

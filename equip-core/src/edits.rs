@@ -210,6 +210,8 @@ pub fn site_name(site: Site) -> String {
         Site::OnResume => "on_resume".to_owned(),
         Site::Branch(_) => "branch".to_owned(),
         Site::BranchAt(index, _) => format!("branch({index})"),
+        Site::Loop(_) => "loop".to_owned(),
+        Site::LoopAt(index, _) => format!("loop({index})"),
     }
 }
 

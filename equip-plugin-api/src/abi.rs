@@ -19,7 +19,7 @@ use abi_stable::{StableAbi, package_version_strings, sabi_trait};
 pub use abi_stable::sabi_types::{RMut, RRef};
 pub use abi_stable::std_types;
 
-use crate::edit::{Edge, Edits, OnError, Position, Site, Snippet, Value, When};
+use crate::edit::{Edge, Edits, LoopEdge, OnError, Position, Site, Snippet, Value, When};
 use crate::error::{Error, Options, Result};
 use crate::view::{Class, Code, Kind, Method, Module};
 use crate::visitor::{Plugin, Runtime};
@@ -686,6 +686,11 @@ impl From<Site> for RawSite {
     fn from(site: Site) -> Self {
         let always = |when| u32::from(when == When::Always);
         let holds = |edge| u32::from(edge == Edge::True);
+        let loop_edge = |edge| match edge {
+            LoopEdge::Head => 0,
+            LoopEdge::Back => 1,
+            LoopEdge::Exit => 2,
+        };
         let (kind, number, flag) = match site {
             Site::Before => (0, 0, 0),
             Site::After => (1, 0, 0),
@@ -702,6 +707,8 @@ impl From<Site> for RawSite {
             Site::OnResume => (10, 0, 0),
             Site::Branch(edge) => (11, 0, holds(edge)),
             Site::BranchAt(index, edge) => (12, index, holds(edge)),
+            Site::Loop(edge) => (13, 0, loop_edge(edge)),
+            Site::LoopAt(index, edge) => (14, index, loop_edge(edge)),
         };
         RawSite { kind, number, flag }
     }
@@ -719,6 +726,12 @@ impl RawSite {
             Edge::False
         } else {
             Edge::True
+        };
+        let loop_edge = match self.flag {
+            0 => Some(LoopEdge::Head),
+            1 => Some(LoopEdge::Back),
+            2 => Some(LoopEdge::Exit),
+            _ => None,
         };
         let position = if self.flag == 0 {
             Position::Before
@@ -739,6 +752,8 @@ impl RawSite {
             10 => Site::OnResume,
             11 => Site::Branch(edge),
             12 => Site::BranchAt(self.number, edge),
+            13 => Site::Loop(loop_edge?),
+            14 => Site::LoopAt(self.number, loop_edge?),
             _ => return None,
         })
     }
@@ -864,6 +879,8 @@ mod tests {
             Site::OnResume,
             Site::Branch(Edge::True),
             Site::BranchAt(5, Edge::False),
+            Site::Loop(LoopEdge::Back),
+            Site::LoopAt(5, LoopEdge::Exit),
         ] {
             assert_eq!(RawSite::from(site).site(), Some(site));
         }

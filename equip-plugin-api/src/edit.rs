@@ -78,6 +78,22 @@ pub enum Edge {
     False,
 }
 
+/// What happens at a loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LoopEdge {
+    /// The next item is asked for, or the condition evaluated: where control comes in, and in each round. The head of
+    /// `while True` is the start of its body.
+    Head,
+    /// Control goes back to the head, from the end of the body or by `continue`.
+    Back,
+    /// Control leaves: the items are at an end, the condition does not hold, or it takes a way from which none leads back to
+    /// the head. That is where a `break` or `return` is decided on: before what else stands before it in an `if`, and
+    /// before the `finally` or `with` that it goes through. What leaves by an exception (but for the one that ends an
+    /// `async for`) is none, even if the function catches it, nor is a way that only leads to a `raise`. Of an `except` in
+    /// the loop that leaves, it depends on whether another one of that `try` comes back.
+    Exit,
+}
+
 /// Where code is put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Site {
@@ -110,6 +126,12 @@ pub enum Site {
     /// The same of the one conditional whose instruction has that index (of
     /// [`Instr::index`](crate::view::Instr)).
     BranchAt(u32, Edge),
+    /// When that happens at a loop: `for`, `async for`, `while`, the loops of comprehensions. `{site_lineno}` is the line of
+    /// its head, at all three. A `for` whose body never comes back is one, such a `while` is an `if` to CPython. Up to
+    /// CPython 3.13 `while True` and one that its body begins with are one loop.
+    Loop(LoopEdge),
+    /// The same of the one loop whose head is the instruction of that index.
+    LoopAt(u32, LoopEdge),
     /// When a generator or coroutine goes on: `{yield_value}` is what was sent in (the value of the
     /// `yield`), `{exception}` what was thrown in; the other one is None.
     OnResume,
@@ -263,6 +285,14 @@ impl Edits<'_> {
     /// As [`Edits::at`].
     pub fn branch<'s>(&mut self, edge: Edge, snippet: impl Into<Snippet<'s>>) -> crate::Result {
         self.at(Site::Branch(edge), snippet)
+    }
+
+    /// Code that runs each time that happens at a loop.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn loops<'s>(&mut self, edge: LoopEdge, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::Loop(edge), snippet)
     }
 
     /// Code at the very start of a module that is run as `__main__`.

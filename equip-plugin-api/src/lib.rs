@@ -98,7 +98,9 @@ pub use visitor::Plugin;
 
 /// Everything that a plugin needs.
 pub mod prelude {
-    pub use crate::edit::{Edge, Edits, Level, OnError, Position, Site, Snippet, Value, When};
+    pub use crate::edit::{
+        Edge, Edits, Level, LoopEdge, OnError, Position, Site, Snippet, Value, When,
+    };
     pub use crate::error::{Error, Options, Result};
     pub use crate::opcode::Opcode;
     pub use crate::view::{

@@ -23,7 +23,10 @@ REPEATS = "3.12"
 MOST = 20_000  # of one function
 
 RUN = r'''
-import array, builtins, json, os, sys
+import builtins
+# What is imported from here on has probes.
+builtins.__test_hit__, builtins.__test_thread__ = len, lambda: None
+import array, json, os, sys
 how, skipped, most, out, module = sys.argv[1], set(json.loads(sys.argv[2])), int(sys.argv[3]), *sys.argv[4:]
 told = {}
 def hit(event):
@@ -34,7 +37,6 @@ def hit(event):
         lines = told[key] = array.array("i")
     if len(lines) < most:
         lines.append(line)
-builtins.__test_hit__, builtins.__test_thread__ = len, lambda: None
 import threading, unittest, test.support
 lib = os.path.dirname(os.__file__) + os.sep
 shown = {}
@@ -76,8 +78,10 @@ def run(folder, version, how, skipped, module, timeout):
     out.unlink(missing_ok=True)
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        subprocess.run([folder / "bin" / f"python{version}", "-c", RUN, how, json.dumps(sorted(skipped)), str(MOST), out, module],
+        done = subprocess.run([folder / "bin" / f"python{version}", "-c", RUN, how, json.dumps(sorted(skipped)), str(MOST), out, module],
                        cwd=folder, env=environment, timeout=timeout, stdin=subprocess.DEVNULL, capture_output=True)
+        if not out.exists():
+            print(done.stderr.decode(errors="replace")[-1000:])
         return {(where, qualname, first): lines for where, qualname, first, lines in json.loads(out.read_text())}
     except (subprocess.TimeoutExpired, OSError):
         return None

@@ -204,6 +204,15 @@ pub enum LineEvents {
     Starts,
 }
 
+/// Where the condition of a `while` stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhileCondition {
+    /// Above the body, and once more at its end.
+    Repeated,
+    /// At the head of the loop.
+    Once,
+}
+
 /// What an exhausted `FOR_ITER` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoopExit {
@@ -303,6 +312,8 @@ pub struct Isa {
     pub throw_reads_send: bool,
     /// Whether a handler may have the line that raised without being a line event of its own.
     pub handler_lines: bool,
+    /// Where the condition of a `while` stands.
+    pub while_condition: WhileCondition,
     /// Where who traces is told of lines.
     pub line_events: LineEvents,
     /// Whether what is thrown into a suspended frame comes from a `RESUME` to who traces lines, so that its

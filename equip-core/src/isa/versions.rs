@@ -46,6 +46,7 @@ const BASE_311: Isa = Isa {
     stop_iterations: StopIterations::ConvertedByCaller,
     throw_reads_send: true,
     handler_lines: true,
+    while_condition: WhileCondition::Repeated,
     line_events: LineEvents::AnyInstruction,
     thrown_from_resume: false,
     load_fast_checks: true,
@@ -105,6 +106,7 @@ const BASE_314: Isa = Isa {
     version: Version(3, 14),
     cache_tag: "cpython-314",
     docstring: Docstring::Flag,
+    while_condition: WhileCondition::Once,
     pops_null: true,
     ..BASE_313
 };

@@ -6,6 +6,7 @@
 mod borrowed;
 mod callers;
 mod enclose;
+mod loops;
 mod private;
 mod sites;
 mod splice;
@@ -15,7 +16,7 @@ mod taken;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use equip_plugin_api::edit::{Edge, OnError, Position, Site, Value};
+use equip_plugin_api::edit::{Edge, LoopEdge, OnError, Position, Site, Value};
 use rustc_hash::FxHashMap;
 
 use crate::body::{self, Arg, Body, Handler, HandlerId, Instr, Label, Location};
@@ -212,6 +213,7 @@ fn splice_all<'a>(
         placed.extend(points.into_iter().map(|point| {
             let phase = match phase {
                 Phase::Arriving | Phase::Jumping if !point.by_jump => Phase::Falling,
+                Phase::Jumping if point.from.is_none() => Phase::Always,
                 phase => phase,
             };
             Placed {
@@ -308,6 +310,10 @@ fn splice_all<'a>(
     splicer.state = state.clone();
     splicer.out.reserve(old.len() + placed.len() * 12);
     splicer.at_level(enclose::PROLOGUE);
+    let told = |point: &Point, at: usize| {
+        let line_of = point.line_of.map_or(at, |line_of| line_of as usize);
+        location_from(&old, line_of).line
+    };
     let mut next = 0;
     let mut stubbed: Vec<(usize, Label)> = Vec::new();
     let mut parted: Vec<(Label, u32)> = Vec::new();
@@ -410,7 +416,7 @@ fn splice_all<'a>(
             let site = SiteState {
                 quiet: splicer.goes_on(location),
                 location,
-                line: location_from(&old, of).line,
+                line: told(&placed.point, of),
                 handler: place.and_then(|at| splicer.reachable(old[at].handler, depth)),
                 depth,
                 at: Some(at),
@@ -469,11 +475,14 @@ fn splice_all<'a>(
             };
             let stub = SiteState {
                 location,
-                line: location_from(&old, from as usize).line,
                 handler: splicer.reachable(of.handler, depth),
                 ..site
             };
             for placed in group {
+                let stub = SiteState {
+                    line: told(&placed.point, from as usize),
+                    ..stub
+                };
                 splicer.at_level(level_of(&probes[placed.probe]));
                 splicer
                     .probe(&probes[placed.probe], &stub)
@@ -565,6 +574,7 @@ fn splice_all<'a>(
             let site = SiteState {
                 depth,
                 subject,
+                line: told(&placed.point, at),
                 handler: splicer.reachable(handler, depth),
                 quiet: !jumped_to[at] && splicer.goes_on(site.location),
                 ..site
@@ -758,6 +768,14 @@ const LAYER: i64 = 1 << 32;
 /// Added to the order of an edge, which control takes before it comes anywhere.
 const EDGES: i64 = 1 << 40;
 
+/// Added to the order of what a loop does: control leaves one, or comes back, before it comes to a head.
+fn round(what: LoopEdge) -> i64 {
+    match what {
+        LoopEdge::Head => EDGES,
+        LoopEdge::Back | LoopEdge::Exit => -EDGES,
+    }
+}
+
 fn points(
     body: &Body,
     objects: &Objects<'_>,
@@ -819,6 +837,18 @@ fn points(
                 Refusal::Site(format!("instruction {at} is no conditional of the program"))
             })?;
             (vec![point], Phase::Jumping, index - EDGES)
+        }
+        Place::At(Site::Loop(what)) => {
+            let points = sites::loops(body, None, what);
+            (points, Phase::Jumping, index + round(what))
+        }
+        Place::At(Site::LoopAt(at, what)) => {
+            let points = sites::loops(body, Some(at), what);
+            if points.is_empty() && sites::loops(body, Some(at), LoopEdge::Head).is_empty() {
+                let message = format!("instruction {at} is no head of a loop of the program");
+                return Err(Refusal::Site(message));
+            }
+            (points, Phase::Jumping, index + round(what))
         }
         Place::At(Site::Instruction(at, position)) => {
             let after = position == Position::After;

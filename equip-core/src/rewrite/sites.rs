@@ -1,7 +1,8 @@
 //! Where: from a site to positions in a body.
 
-use equip_plugin_api::edit::Edge;
+use equip_plugin_api::edit::{Edge, LoopEdge};
 
+use super::loops::of_source;
 use crate::analysis::cfg::jumps_if;
 use crate::body::{Arg, Body, Instr};
 use crate::code::flags;
@@ -21,14 +22,15 @@ pub struct Point {
     pub by_jump: bool,
     /// Instructions whose exceptions, which are handled here, do not come by; all others' do.
     pub raising: Vec<u32>,
-    /// The instruction whose line is the site's, if that is another one.
+    /// The instruction whose line is the site's, if that is another one: where a line is reached by a jump, and
+    /// of a loop its head.
     pub line_of: Option<u32>,
     /// For one edge of a conditional, the instruction that it comes from: the only one that comes by.
     pub from: Option<u32>,
 }
 
 impl Point {
-    fn every_way(at: usize) -> Self {
+    pub(super) fn every_way(at: usize) -> Self {
         Point {
             at: at as u32,
             by_fall: true,
@@ -40,7 +42,7 @@ impl Point {
         }
     }
 
-    fn falling(at: usize) -> Self {
+    pub(super) fn falling(at: usize) -> Self {
         Point {
             at: at as u32,
             by_fall: true,
@@ -216,22 +218,26 @@ pub fn branches(body: &Body, edge: Edge) -> Vec<Point> {
 
 /// One edge of one conditional: behind it, or between it and where it jumps. None if the instruction is no
 /// conditional of the program's.
-pub fn branch(body: &Body, at: usize, edge: Edge) -> Option<Point> {
-    let instr = body.instrs.get(at)?;
-    let jumps = jumps_if(instr.opcode)?;
-    if is_of_compiler(body, at) {
-        return None;
+pub fn branch(body: &Body, at: usize, way: Edge) -> Option<Point> {
+    let jumps = jumps_if(body.instrs.get(at)?.opcode)?;
+    match is_of_compiler(body, at) {
+        true => None,
+        false => edge(body, at, jumps == (way == Edge::True)),
     }
+}
+
+/// One way on from an instruction: behind it, or between it and where it jumps.
+pub fn edge(body: &Body, at: usize, jumps: bool) -> Option<Point> {
     let falling = |next: usize| {
         (next < body.instrs.len()).then(|| Point {
             from: Some(at as u32),
             ..Point::falling(next)
         })
     };
-    if jumps != (edge == Edge::True) {
+    if !jumps {
         return falling(at + 1 + usize::from(is(body, at + 1, Opcode::NOT_TAKEN)));
     }
-    let Arg::Jump(target) = instr.arg else {
+    let Arg::Jump(target) = body.instrs[at].arg else {
         return None;
     };
     let target = body.at(target);
@@ -271,6 +277,23 @@ fn is_of_compiler(body: &Body, at: usize) -> bool {
             .is_some_and(|instr| instr.opcode == O::LOAD_COMMON_CONSTANT),
         _ => false,
     }
+}
+
+/// What loops do: all of them, or the one that an instruction is the head of.
+pub fn loops(body: &Body, head: Option<u32>, what: LoopEdge) -> Vec<Point> {
+    let mut all = of_source(body);
+    if let Some(head) = head {
+        all.retain(|one| one.heads.iter().any(|point| point.at == head));
+    }
+    if what == LoopEdge::Exit {
+        all.reverse(); // inner loops are left first
+    }
+    let points = all.into_iter().map(|one| match what {
+        LoopEdge::Head => one.heads,
+        LoopEdge::Back => one.back,
+        LoopEdge::Exit => one.exits,
+    });
+    points.flatten().collect()
 }
 
 /// Before or behind one instruction, if code may stand there.

@@ -10,6 +10,7 @@ pub struct AllSites {
     after: bool,
     lines: bool,
     branches: bool,
+    loops: bool,
     arguments: bool,
     classes: bool,
     modules: bool,
@@ -23,6 +24,7 @@ impl Default for AllSites {
             after: true,
             lines: true,
             branches: false,
+            loops: false,
             arguments: true,
             classes: true,
             modules: true,
@@ -82,6 +84,11 @@ impl AllSites {
         if self.branches {
             edits.branch(Edge::True, BRANCH)?;
             edits.branch(Edge::False, BRANCH)?;
+        }
+        if self.loops {
+            for edge in [LoopEdge::Head, LoopEdge::Back, LoopEdge::Exit] {
+                edits.loops(edge, BRANCH)?;
+            }
         }
         Ok(())
     }

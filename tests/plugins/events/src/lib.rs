@@ -1,4 +1,4 @@
-//! For tests: tells each arrival at a line to a builtin that the test has made.
+//! For tests: tells each arrival at a line, or what loops do, to a builtin that the test has made.
 
 use equip_plugin_api::prelude::*;
 
@@ -20,6 +20,8 @@ enum What {
     Line,
     /// The line of that option, in functions.
     One,
+    /// What loops do.
+    Loops,
 }
 
 const HIT: &str =
@@ -41,6 +43,17 @@ impl Events {
             }
             What::One if code.kind() == Kind::Function => edits.line(self.line, HIT),
             What::One => Ok(()),
+            What::Loops => {
+                let all = [
+                    (LoopEdge::Head, "head"),
+                    (LoopEdge::Back, "back"),
+                    (LoopEdge::Exit, "exit"),
+                ];
+                all.into_iter().try_for_each(|(edge, name)| {
+                    let told = format!("__test_hit__(('{name}', '{{qualname}}', {{site_lineno}}))");
+                    edits.loops(edge, &told)
+                })
+            }
         }
     }
 }

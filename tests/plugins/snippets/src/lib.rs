@@ -33,6 +33,9 @@ impl Snippets {
                 "on_resume" => Site::OnResume,
                 "true" => Site::Branch(Edge::True),
                 "false" => Site::Branch(Edge::False),
+                "head" => Site::Loop(LoopEdge::Head),
+                "back" => Site::Loop(LoopEdge::Back),
+                "exit" => Site::Loop(LoopEdge::Exit),
                 other => return Err(Error::new(format!("no site {other}"))),
             };
             edits.at(site, code)?;

@@ -1,0 +1,451 @@
+//! Where: the loops that the source has, from the natural loops of the flow graph.
+//!
+//! A `for` is its `FOR_ITER`, an `async for` its `GET_ANEXT`, also where the body never comes back. A `while` is a
+//! natural loop; up to CPython 3.13 its condition stands above the loop, and once more at the end of the body, and
+//! a `continue` makes a second natural loop around the first (`Python/compile.c`, `compiler_while`). Both copies
+//! have the same locations: that is how they are found.
+
+use std::collections::BTreeSet;
+
+use petgraph::graph::{EdgeIndex, NodeIndex};
+use petgraph::visit::EdgeRef;
+
+use super::sites::{Point, edge};
+use crate::analysis::cfg::{Cfg, EdgeKind, Exceptions, jumps_if};
+use crate::analysis::dominators::{Dominators, dominators};
+use crate::analysis::loops::{Loop, LoopId, Loops, loops};
+use crate::body::{Arg, Body};
+use crate::isa::{Opcode, WhileCondition};
+
+/// One loop of the source.
+pub(super) struct SourceLoop {
+    /// The instruction whose line is the loop's.
+    line_of: usize,
+    /// Where the next item is fetched, or the condition evaluated.
+    pub heads: Vec<Point>,
+    /// Edges that lead back to it.
+    pub back: Vec<Point>,
+    /// Edges that lead out, but for exceptions.
+    pub exits: Vec<Point>,
+}
+
+impl SourceLoop {
+    fn told(&self, point: Point) -> Point {
+        Point {
+            line_of: Some(self.line_of as u32),
+            ..point
+        }
+    }
+}
+
+/// All of them, outer ones before those within.
+pub(super) fn of_source(body: &Body) -> Vec<SourceLoop> {
+    let cfg = Cfg::of(body, Exceptions::Followed);
+    let dominators = dominators(&cfg.graph, cfg.entry);
+    let natural = loops(&cfg.graph, &dominators);
+    let graph = Graph {
+        body,
+        going_on: going_on(&cfg, &natural),
+        cfg: &cfg,
+        dominators: &dominators,
+        natural: &natural,
+    };
+    graph.all()
+}
+
+struct Graph<'g> {
+    body: &'g Body,
+    cfg: &'g Cfg,
+    /// Blocks from which a way leads on other than by an exception, by index.
+    going_on: Vec<bool>,
+    dominators: &'g Dominators,
+    natural: &'g Loops,
+}
+
+fn is_exception(kind: EdgeKind) -> bool {
+    matches!(kind, EdgeKind::Exception(_) | EdgeKind::Raise(_))
+}
+
+/// From which blocks a way leads to a return, or into a loop.
+fn going_on(cfg: &Cfg, natural: &Loops) -> Vec<bool> {
+    let mut going = vec![false; cfg.graph.node_count()];
+    let returns = |node: NodeIndex| {
+        let mut edges = cfg.graph.edges(node);
+        edges.any(|edge| edge.weight().kind == EdgeKind::Return)
+    };
+    let nodes = cfg.graph.node_indices();
+    let mut todo: Vec<_> = nodes
+        .filter(|node| returns(*node) || natural.innermost(*node).is_some())
+        .collect();
+    while let Some(node) = todo.pop() {
+        if !std::mem::replace(&mut going[node.index()], true) {
+            let edges = cfg.graph.edges_directed(node, petgraph::Incoming);
+            let ways = edges.filter(|edge| !is_exception(edge.weight().kind));
+            todo.extend(ways.map(|edge| edge.source()));
+        }
+    }
+    going
+}
+
+/// A condition that stands above its loop and at the end of it: where each copy starts.
+struct Inverted {
+    above: usize,
+    below: usize,
+}
+
+impl Graph<'_> {
+    fn all(&self) -> Vec<SourceLoop> {
+        let loops = &self.natural.loops;
+        let mut back_edges: Vec<_> = loops.iter().map(|one| one.back_edges.clone()).collect();
+        let mut inverted: Vec<Option<Inverted>> = loops.iter().map(|_| None).collect();
+        if self.body.isa.while_condition == WhileCondition::Repeated {
+            inverted = loops.iter().map(|one| self.inverted(one)).collect();
+            for (at, inverted) in inverted.iter().enumerate() {
+                self.take_continues(at, inverted.as_ref(), &mut back_edges);
+            }
+        }
+        let mut found: Vec<(usize, SourceLoop)> = Vec::new();
+        for (at, one) in loops.iter().enumerate() {
+            let (head, mine) = (self.start(one.head), &back_edges[at]);
+            if self.is_of_compiler(head) || mine.is_empty() {
+                continue;
+            }
+            let all = [&mine[..], &one.back_edges].concat();
+            let mut made = self.source_loop(head, mine, &all, inverted[at].as_ref());
+            let shares = one.back_edges.iter().any(|edge| !mine.contains(edge));
+            if shares && self.is_nop_above(made.line_of, head) {
+                // The condition of the loop that it begins with is not its own head: that is where it comes there.
+                let enters = |edge: &&EdgeIndex| {
+                    let ends = self.cfg.graph.edge_endpoints(**edge);
+                    ends.is_some_and(|(_, to)| to == one.head)
+                };
+                let comes = mine.iter().filter(enters);
+                let comes = comes.filter_map(|edge| self.along(*edge));
+                let comes = comes.chain([Point::every_way(made.line_of)]);
+                made.heads = comes.map(|point| made.told(point)).collect();
+            }
+            found.push((head, made));
+        }
+        // Loops whose body never comes back.
+        for (at, instr) in self.body.instrs.iter().enumerate() {
+            let loops = matches!(instr.opcode, Opcode::FOR_ITER | Opcode::GET_ANEXT);
+            let known = found.iter().any(|(head, _)| *head == at);
+            let reached = self.cfg.block_of(at).is_some();
+            if loops && !known && reached && !self.is_of_compiler(at) {
+                let place = found.partition_point(|(head, _)| *head < at);
+                found.insert(place, (at, self.source_loop(at, &[], &[], None)));
+            }
+        }
+        found.into_iter().map(|(_, one)| one).collect()
+    }
+
+    /// Whether who takes that edge leaves other than by an exception.
+    fn goes_on(&self, target: NodeIndex, kind: EdgeKind) -> bool {
+        kind == EdgeKind::Return || self.going_on[target.index()]
+    }
+
+    /// Gives a loop the edges of each `continue` in it, which make a natural loop around it: they lead to the condition
+    /// above, or to the NOP that is `while True`.
+    fn take_continues(
+        &self,
+        at: usize,
+        inverted: Option<&Inverted>,
+        back_edges: &mut [Vec<EdgeIndex>],
+    ) {
+        let inner = &self.natural.loops[at];
+        let Some(LoopId(outer)) = inner.parent else {
+            return;
+        };
+        let outer = outer as usize;
+        let around = self.start(self.natural.loops[outer].head);
+        let is_its = match inverted {
+            Some(inverted) => around == inverted.above,
+            None => {
+                let head = self.start(inner.head);
+                self.is_nop_above(around, head) && self.line_of(head, &inner.back_edges) == around
+            }
+        };
+        if !is_its {
+            return;
+        }
+        // A `continue` is reached by the body only, what is behind the loop also without.
+        let is_mine = |edge: &EdgeIndex| {
+            let ends = self.cfg.graph.edge_endpoints(*edge);
+            ends.is_some_and(|(from, _)| self.dominators.dominates(inner.head, from))
+        };
+        let all = std::mem::take(&mut back_edges[outer]);
+        let (mine, other): (Vec<_>, Vec<_>) = all.into_iter().partition(is_mine);
+        back_edges[outer] = other;
+        back_edges[at].extend(mine);
+    }
+
+    fn start(&self, node: NodeIndex) -> usize {
+        self.cfg.block(node).start as usize
+    }
+
+    /// Whether the loop of that head is none of the source's: of a delegation, or of `any(…)` and the like.
+    fn is_of_compiler(&self, head: usize) -> bool {
+        let instrs = &self.body.instrs;
+        match instrs[head].opcode {
+            Opcode::SEND => true,
+            Opcode::FOR_ITER => {
+                // An item of a loop of the source is bound to something.
+                let mut behind = instrs[head + 1..].iter();
+                let first = behind.find(|instr| instr.opcode != Opcode::NOT_TAKEN);
+                first.is_some_and(|instr| {
+                    matches!(
+                        instr.opcode,
+                        Opcode::TO_BOOL | Opcode::LIST_APPEND | Opcode::SET_ADD
+                    )
+                })
+            }
+            _ => false,
+        }
+    }
+
+    /// The loop's condition, if it stands above it and is repeated in it.
+    fn inverted(&self, one: &Loop) -> Option<Inverted> {
+        let instrs = &self.body.instrs;
+        let head = self.start(one.head);
+        if matches!(
+            instrs[head].opcode,
+            Opcode::FOR_ITER | Opcode::GET_ANEXT | Opcode::SEND
+        ) {
+            return None;
+        }
+        let below = one.back_edges.iter().filter_map(|edge| {
+            let (from, _) = self.cfg.graph.edge_endpoints(*edge)?;
+            let last = self.cfg.block(from).last()?;
+            match jumps_if(instrs[last].opcode) {
+                Some(_) => Some(last),
+                // The conditional goes over a jump back.
+                None => last.checked_sub(1).filter(|above| {
+                    let jumps = self.cfg.block(from).instrs().len() == 1;
+                    jumps && jumps_if(instrs[*above].opcode).is_some()
+                }),
+            }
+        });
+        let below = below.max()?;
+        let (id, _) = self.loop_of(one.head)?;
+        let is_copy = |above: &usize| {
+            let outside = self
+                .cfg
+                .block_of(*above)
+                .is_some_and(|node| !self.natural.contains(id, node));
+            jumps_if(instrs[*above].opcode).is_some()
+                && instrs[*above].location.line > 0
+                && instrs[*above].location == instrs[below].location
+                && outside
+        };
+        let above = (0..head).rev().find(is_copy)?;
+        let (mut above, mut below) = (above, below);
+        // Both copies are the same but for the way they jump.
+        loop {
+            let skips = |at: usize| {
+                matches!(
+                    instrs[at].opcode,
+                    Opcode::JUMP_BACKWARD | Opcode::JUMP_FORWARD | Opcode::NOT_TAKEN | Opcode::NOP
+                )
+            };
+            let before = |at: usize| (0..at).rev().find(|at| !skips(*at));
+            let (Some(one), Some(other)) = (before(above), before(below)) else {
+                break;
+            };
+            let same = instrs[one].location == instrs[other].location
+                && instrs[one].location.line > 0
+                && (instrs[one].opcode == instrs[other].opcode
+                    || jumps_if(instrs[one].opcode).is_some()
+                        && jumps_if(instrs[other].opcode).is_some());
+            if !same || other <= head || below <= above {
+                break;
+            }
+            (above, below) = (one, other);
+        }
+        Some(Inverted { above, below })
+    }
+
+    fn loop_of(&self, head: NodeIndex) -> Option<(LoopId, &Loop)> {
+        let id = self.natural.innermost(head)?;
+        Some((id, self.natural.get(id)))
+    }
+
+    fn source_loop(
+        &self,
+        first: usize,
+        back: &[EdgeIndex],
+        all_back: &[EdgeIndex],
+        inverted: Option<&Inverted>,
+    ) -> SourceLoop {
+        let head = self.cfg.block_of(first).unwrap_or(self.cfg.exit);
+        let blocks = self.blocks(head, all_back, inverted);
+        let heads = match inverted {
+            Some(Inverted { above, below }) => vec![*above, *below],
+            None => vec![first],
+        };
+        let line_of = self.line_of(heads[0], back);
+        let mut exits: Vec<Point> = Vec::new();
+        for node in &blocks {
+            for (_, target, way) in self.cfg.edges_out(*node) {
+                if !is_exception(way.kind)
+                    && !blocks.contains(&target)
+                    && self.goes_on(target, way.kind)
+                {
+                    exits.extend(self.point(*node, way.kind));
+                }
+            }
+        }
+        exits.extend(self.exhausted(first));
+        exits.sort_by_key(|point| (point.at, point.from));
+        exits.dedup();
+        // What comes to the repeated condition comes back, whether or not that holds.
+        let repeated = inverted.map(|inverted| Point::every_way(inverted.below));
+        let back = back.iter().filter_map(|edge| {
+            let (_, to) = self.cfg.graph.edge_endpoints(*edge)?;
+            let repeats = inverted.is_some() && to == head;
+            (!repeats).then(|| self.along(*edge))?
+        });
+        let mut made = SourceLoop {
+            line_of,
+            heads: heads.into_iter().map(Point::every_way).collect(),
+            back: back.chain(repeated).collect(),
+            exits,
+        };
+        for points in [&mut made.heads, &mut made.back, &mut made.exits] {
+            for point in points {
+                point.line_of = Some(line_of as u32);
+            }
+        }
+        made
+    }
+
+    fn along(&self, edge: EdgeIndex) -> Option<Point> {
+        let (from, _) = self.cfg.graph.edge_endpoints(edge)?;
+        self.point(from, self.cfg.graph[edge].kind)
+    }
+
+    fn is_nop_above(&self, above: usize, head: usize) -> bool {
+        above + 1 == head && self.body.instrs[above].opcode == Opcode::NOP
+    }
+
+    /// `while True` is a NOP above its loop, on the line that the jump back has, too.
+    fn line_of(&self, head: usize, back: &[EdgeIndex]) -> usize {
+        let instrs = &self.body.instrs;
+        let Some(above) = head.checked_sub(1) else {
+            return head;
+        };
+        let line = instrs[above].location.line;
+        let jumps = back.iter().any(|edge| {
+            let ends = self.cfg.graph.edge_endpoints(*edge);
+            let last = ends.and_then(|(from, _)| self.cfg.block(from).last());
+            last.is_some_and(|at| instrs[at].location.line == line)
+        });
+        match instrs[above].opcode == Opcode::NOP && line > 0 && jumps {
+            true => above,
+            false => head,
+        }
+    }
+
+    /// The blocks that lead back, and those of a condition above.
+    fn blocks(
+        &self,
+        head: NodeIndex,
+        back: &[EdgeIndex],
+        inverted: Option<&Inverted>,
+    ) -> BTreeSet<NodeIndex> {
+        let graph = &self.cfg.graph;
+        let mut blocks = BTreeSet::from([head]);
+        let ends = back.iter().filter_map(|edge| graph.edge_endpoints(*edge));
+        let (mut todo, targets): (Vec<_>, Vec<_>) = ends.unzip();
+        while let Some(node) = todo.pop() {
+            if self.dominators.dominates(head, node) && blocks.insert(node) {
+                todo.extend(graph.neighbors_directed(node, petgraph::Incoming));
+            }
+        }
+        blocks.extend(targets);
+        if back.is_empty() {
+            blocks.extend(self.fetch(head));
+        }
+        if let Some(Inverted { above, .. }) = inverted {
+            // What of the code between leads into the loop.
+            let range = *above..self.start(head);
+            let within: Vec<_> = graph
+                .node_indices()
+                .filter(|node| range.contains(&(self.cfg.block(*node).last().unwrap_or_default())))
+                .collect();
+            let mut more = true;
+            while more {
+                let leads = |node: &NodeIndex| {
+                    let mut edges = graph.edges(*node);
+                    edges.any(|edge| {
+                        !is_exception(edge.weight().kind) && blocks.contains(&edge.target())
+                    })
+                };
+                let found: Vec<_> = (within.iter())
+                    .filter(|node| !blocks.contains(node) && leads(node))
+                    .copied()
+                    .collect();
+                more = !found.is_empty();
+                blocks.extend(found);
+            }
+        }
+        blocks
+    }
+
+    /// What fetches an item of an `async for` whose body never comes back: up to where that is there.
+    fn fetch(&self, head: NodeIndex) -> Vec<NodeIndex> {
+        let first = self.start(head);
+        if self.body.instrs[first..self.cfg.block(head).end as usize]
+            .iter()
+            .all(|instr| instr.opcode != Opcode::GET_ANEXT)
+        {
+            return Vec::new();
+        }
+        let sends = (first..self.body.instrs.len())
+            .find(|at| self.body.instrs[*at].opcode == Opcode::SEND)
+            .and_then(|at| self.cfg.block_of(at))
+            .and_then(|node| self.loop_of(node));
+        let blocks = sends.map(|(_, one)| one.own_blocks.clone());
+        blocks.unwrap_or_default()
+    }
+
+    /// An `async for` ends by an exception that is none to the program.
+    fn exhausted(&self, head: usize) -> Option<Point> {
+        let instr = &self.body.instrs[head];
+        if instr.opcode != Opcode::GET_ANEXT {
+            return None;
+        }
+        let ends = self.body.at(self.body.handler(instr)?.target);
+        (self.body.instrs[ends].opcode == Opcode::END_ASYNC_FOR).then(|| Point {
+            from: Some(ends as u32),
+            ..Point::falling(ends + 1)
+        })
+    }
+
+    /// Where control takes an edge out of a block.
+    fn point(&self, from: NodeIndex, kind: EdgeKind) -> Option<Point> {
+        let at = self.cfg.block(from).last()?;
+        let instr = &self.body.instrs[at];
+        match kind {
+            EdgeKind::True | EdgeKind::False => {
+                let holds = kind == EdgeKind::True;
+                edge(self.body, at, jumps_if(instr.opcode)? == holds)
+            }
+            EdgeKind::FallThrough => edge(self.body, at, false),
+            EdgeKind::Resume => edge(self.body, at + 1, false),
+            EdgeKind::Return => Some(Point::every_way(at)),
+            EdgeKind::Jump => {
+                let Arg::Jump(target) = instr.arg else {
+                    return None;
+                };
+                let target = self.body.at(target);
+                let ends = self.body.instrs[target].opcode == Opcode::END_SEND;
+                match instr.opcode == Opcode::SEND || ends {
+                    // A delegation ends in one place, however it does.
+                    true => Some(Point::every_way(target + usize::from(ends))),
+                    false => Some(Point::every_way(at)),
+                }
+            }
+            EdgeKind::Exception(_) | EdgeKind::Raise(_) => None,
+        }
+    }
+}
