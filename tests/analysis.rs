@@ -437,7 +437,12 @@ fn every_code_object_is_as_the_definitions_say() {
         let folder = harness::scratch();
         let (mut codes, mut blocks, mut largest, mut looped, mut irreducible) = (0, 0, 0, 0, 0);
         let mut values = Told::default();
-        for file in harness::compiled_library(python, folder.path()) {
+        // Of the sample that other tests take, every other file.
+        let step = if all { 1 } else { 2 };
+        for file in harness::compiled_library(python, folder.path())
+            .into_iter()
+            .step_by(step)
+        {
             let data = std::fs::read(&file).unwrap();
             let pyc = PycFile::parse(&data).unwrap();
             for id in pyc.code_objects() {

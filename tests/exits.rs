@@ -65,7 +65,11 @@ fn the_same_with_other_plugins_in_every_order() {
             }
         }
     }
-    let pipelines: Vec<_> = pipelines.iter().map(Vec::as_slice).collect();
+    let mut pipelines: Vec<_> = pipelines.iter().map(Vec::as_slice).collect();
+    if std::env::var_os("EQUIP_TEST_ALL").is_none() {
+        // Each first, in the middle and last.
+        pipelines = vec![pipelines[0], pipelines[3], pipelines[4]];
+    }
     // The whole of it takes long, and the exits are what matters here.
     same_behaviour(&pipelines, |program| {
         name_of(program).starts_with("exits_") && name_of(program) != "exits_stress"
