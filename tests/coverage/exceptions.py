@@ -102,6 +102,28 @@ def groups():
     return a
 
 
+def condition_at_the_end(x):
+    try:
+        if x is None:
+            raise KeyError
+        return 1
+    finally:
+        if x:
+            x = 2
+
+
+def condition_after_a_call(x):
+    flag = True
+    try:
+        if x:
+            return 1
+        flag = False
+        fail(KeyError)
+    finally:
+        if flag:
+            x = 3
+
+
 def dead():
     return 1
     if x:
@@ -124,4 +146,11 @@ one_line(int)
 raise_in_try(0)
 raise_in_try(1)
 groups()
+condition_at_the_end(1)
+condition_after_a_call(1)
+for function in condition_at_the_end, condition_after_a_call:
+    try:
+        function(None)
+    except KeyError:
+        pass
 dead()

@@ -23,6 +23,8 @@ counted = sys.argv[4:] == ["counts"]
 INNER = ("<lambda>", "<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "__annotate__")
 
 lines, arcs = {}, {}
+# Where an exception that was handled goes on: out of a condition at the end of `finally`, or of what the compiler added.
+raised_again = {}
 
 
 def traced(frame, event, arg):
@@ -48,6 +50,8 @@ def traced(frame, event, arg):
             suspended[id(frame)] = state
             if last is not None and returns(frame):
                 ways.add((last, 0))
+            elif last is not None and opname[code.co_code[frame.f_lasti]] == "RERAISE":
+                raised_again.setdefault(name, set()).add(last)
         return local
 
     return local
@@ -136,7 +140,8 @@ for name in lines:
         if edge[0] != edge[1]:
             hit[edge] = hit.get(edge, 0) + count
     compared[1] += len(hit)
+    unsure = {(first.get(line, line), 0) for line in raised_again.get(name, ())}
     for edge, count in sorted(hit.items()):
-        if (edge in taken) != bool(count):
+        if edge not in unsure and (edge in taken) != bool(count):
             print(f"{name}:{edge[0]}: branch to {edge[1] or 'exit'}: taken: {edge in taken}, coverage says {count}")
 print(f"compared {compared[0]} {compared[1]}")

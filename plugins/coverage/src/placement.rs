@@ -515,7 +515,9 @@ impl<'v> Placer<'v> {
             if line == 0 {
                 continue;
             }
-            let Some(to) = self.leads_to(edge.to(), line) else {
+            let last = self.flow.blocks()[edge.from()].instructions().end - 1;
+            let again = self.instrs[last].is_conditional();
+            let Some(to) = self.leads_to(edge.to(), line, again) else {
                 continue;
             };
             found
@@ -581,7 +583,7 @@ impl<'v> Placer<'v> {
         }
         match self.ways_out(block).as_slice() {
             [way] if self.flow.edges()[*way].to() == self.flow.exit() => Some(0),
-            [way] => self.leads_to(self.flow.edges()[*way].to(), line),
+            [way] => self.leads_to(self.flow.edges()[*way].to(), line, false),
             _ => None,
         }
     }
@@ -590,7 +592,7 @@ impl<'v> Placer<'v> {
     fn body_of_loop(&self, block: usize, line: u32) -> Option<(u32, Site)> {
         let mut edges = self.flow.edges_out(block).iter();
         let start = edges.find(|edge| edge.kind() == EdgeKind::Jump)?.to();
-        let to = self.leads_to(start, line)?;
+        let to = self.leads_to(start, line, false)?;
         let mut block = start;
         for _ in 0..self.flow.blocks().len() {
             let mut all = self.flow.blocks()[block].instructions();
@@ -605,11 +607,14 @@ impl<'v> Placer<'v> {
         None
     }
 
-    /// Where a block goes that ends in a `raise` statement.
-    fn raised_to(&self, block: usize) -> Option<usize> {
+    /// Where a block goes that raises: by a `raise` statement, or again at the end of a `finally` clause. That a `with`
+    /// or an `except` clause raises again is the compiler's own conditional.
+    fn raised_to(&self, block: usize, again: bool) -> Option<usize> {
         let last = self.flow.blocks()[block].instructions().next_back()?;
-        if self.instrs[last].opcode() != Opcode::RAISE_VARARGS {
-            return None;
+        match self.instrs[last].opcode() {
+            Opcode::RAISE_VARARGS => {}
+            Opcode::RERAISE if again && self.instrs[last].arg() < 2 => {}
+            _ => return None,
         }
         let mut edges = self.flow.edges_out(block).iter();
         let raise = edges.find(|edge| edge.kind() == EdgeKind::Raise);
@@ -618,7 +623,7 @@ impl<'v> Placer<'v> {
 
     /// The line to which control comes from the start of a block when it leaves a line; 0 for out of the code
     /// object. None where that is decided by another conditional of the line, or where it raises.
-    fn leads_to(&self, block: usize, line: u32) -> Option<u32> {
+    fn leads_to(&self, block: usize, line: u32, again: bool) -> Option<u32> {
         let mut block = block;
         for _ in 0..self.flow.blocks().len() {
             let other = |stretch: &&Stretch| stretch.line != 0 && stretch.line != line;
@@ -628,7 +633,7 @@ impl<'v> Placer<'v> {
             let ways = self.ways_out(block);
             block = match ways.as_slice() {
                 [way] => self.flow.edges()[*way].to(),
-                [] => self.raised_to(block)?,
+                [] => self.raised_to(block, again)?,
                 _ => return None,
             };
             if block == self.flow.exit() {
