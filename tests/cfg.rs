@@ -5,6 +5,7 @@ mod harness;
 use std::path::Path;
 use std::process::Command;
 
+use equip_core::analysis::EdgeKind;
 use equip_core::python::Interpreter;
 use harness::{Programs, equip, interpreters, ok, python, scratch, text};
 use serde_json::Value;
@@ -113,17 +114,10 @@ fn assert_consistent(flow: &Value) {
         assert_eq!(index(&edge["index"]), number);
         let (from, to) = ends(edge);
         assert!(from < exit && to <= exit, "{edge}");
-        let kinds = [
-            "next",
-            "true",
-            "false",
-            "jump",
-            "resume",
-            "exception",
-            "raise",
-            "return",
-        ];
-        assert!(kinds.contains(&edge["kind"].as_str().unwrap()), "{edge}");
+        assert!(
+            EdgeKind::NAMES.contains(&edge["kind"].as_str().unwrap()),
+            "{edge}"
+        );
         assert_eq!(
             edge["back"],
             dominates(flow, "immediate_dominator", to, from),

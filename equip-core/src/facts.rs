@@ -74,7 +74,7 @@ impl Data {
         for node in cfg.graph.node_indices() {
             solution.before_each(&types, body, &cfg, node, |at, values| {
                 let slots = 0..locals.len() as u32;
-                data.types[at] = slots.map(|slot| values.slot(slot).bits()).collect();
+                data.types[at] = slots.map(|slot| values.slot(slot).told().bits()).collect();
             });
         }
 

@@ -21,6 +21,7 @@ use equip_plugin_api::edit::{OnError, Site, Value};
 
 use crate::analysis::{self, Cfg, Exceptions};
 use crate::body::{self, Arg, Body};
+use crate::code::CodeObject;
 use crate::declaration::{DeclId, Declaration, Declarations, Kind, ParameterKind};
 use crate::facts::Data;
 use crate::pyc::PycFile;
@@ -637,10 +638,11 @@ pub struct HostModule<'a> {
 /// What is worked out about a declaration once, for all plugins that ask.
 #[derive(Clone, Default)]
 struct Facts {
-    lines: OnceCell<Result<Vec<u32>, String>>,
-    instructions: OnceCell<Result<Vec<Instr>, String>>,
+    body: OnceCell<Result<Body, String>>,
+    lines: OnceCell<Vec<u32>>,
+    instructions: OnceCell<Vec<Instr>>,
     /// Without and with exceptions.
-    flows: [OnceCell<Result<Flow, String>>; 2],
+    flows: [OnceCell<Flow>; 2],
     data: OnceCell<Result<Data, String>>,
 }
 
@@ -694,26 +696,34 @@ impl<'v> View<'v> {
         &self.host.facts[self.declaration.id.0 as usize]
     }
 
+    fn body(&self) -> Result<&'v Body, String> {
+        let found = self.facts().body.get_or_init(|| {
+            let code = self.code()?;
+            let body = body::decode(self.host.pyc.isa, &self.host.pyc.objects, code);
+            body.map_err(|error| error.to_string())
+        });
+        found.as_ref().map_err(Clone::clone)
+    }
+
+    fn code(&self) -> Result<&'v CodeObject, String> {
+        let code = self.host.pyc.objects.code(self.declaration.code);
+        code.ok_or_else(|| "a declaration without a code object".to_owned())
+    }
+
     fn flow(&self, exceptions: bool) -> Result<&'v Flow, String> {
         let kind = match exceptions {
             true => Exceptions::Followed,
             false => Exceptions::Ignored,
         };
+        let body = self.body()?;
         let cell = &self.facts().flows[usize::from(exceptions)];
-        let found = cell.get_or_init(|| flow(self.host.pyc, self.declaration, kind));
-        found.as_ref().map_err(Clone::clone)
+        Ok(cell.get_or_init(|| flow(body, kind)))
     }
 
     fn data(&self) -> Result<&'v Data, String> {
-        let found = self.facts().data.get_or_init(|| {
-            let body = decoded(self.host.pyc, self.declaration)?;
-            let objects = &self.host.pyc.objects;
-            let code = objects.code(self.declaration.code);
-            code.map_or_else(
-                || Ok(Data::default()),
-                |code| Data::of(&body, objects, code),
-            )
-        });
+        let (body, code) = (self.body()?, self.code()?);
+        let found = &self.facts().data;
+        let found = found.get_or_init(|| Data::of(body, &self.host.pyc.objects, code));
         found.as_ref().map_err(Clone::clone)
     }
 
@@ -729,14 +739,7 @@ impl<'v> View<'v> {
     }
 }
 
-fn decoded(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Body, String> {
-    let code = pyc.objects.code(declaration.code);
-    let code = code.ok_or("a declaration without a code object")?;
-    body::decode(pyc.isa, &pyc.objects, code).map_err(|error| error.to_string())
-}
-
-fn instructions(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Vec<Instr>, String> {
-    let body = decoded(pyc, declaration)?;
+fn instructions(body: &Body) -> Vec<Instr> {
     let all = body.instrs.iter().enumerate().map(|(index, instr)| {
         let arg = match instr.arg {
             Arg::None => 0,
@@ -750,10 +753,10 @@ fn instructions(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Vec<
                 abi::instr::CAN_RAISE,
             ),
             (
-                rewrite::is_conditional(&body, index),
+                rewrite::is_conditional(body, index),
                 abi::instr::CONDITIONAL,
             ),
-            (rewrite::takes_code(&body, index), abi::instr::TAKES_CODE),
+            (rewrite::takes_code(body, index), abi::instr::TAKES_CODE),
         ];
         let flags = flags.into_iter().filter(|(holds, _)| *holds);
         Instr::new(
@@ -764,16 +767,11 @@ fn instructions(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Vec<
             index as u32,
         )
     });
-    Ok(all.collect())
+    all.collect()
 }
 
-fn flow(
-    pyc: &PycFile<'_>,
-    declaration: &Declaration<'_>,
-    exceptions: Exceptions,
-) -> Result<Flow, String> {
-    let body = decoded(pyc, declaration)?;
-    let cfg = Cfg::of(&body, exceptions);
+fn flow(body: &Body, exceptions: Exceptions) -> Flow {
+    let cfg = Cfg::of(body, exceptions);
     let dominators = analysis::dominators(&cfg.graph, cfg.entry);
     let post_dominators = analysis::post_dominators(&cfg.graph, cfg.exit);
     let loops = analysis::loops(&cfg.graph, &dominators);
@@ -788,7 +786,7 @@ fn flow(
             post_dominator: plus_one(post_dominators.immediate(node).map(|node| node.index())),
             innermost: plus_one(loops.innermost(node).map(|id| id.0 as usize)),
             handled: last.is_some_and(|last| body.handler(last).is_some()),
-            reserved: [0; 2],
+            walked: dominators.walked(node).into(),
         }
     });
     let edges = cfg.graph.node_indices().flat_map(|node| {
@@ -808,15 +806,11 @@ fn flow(
         depth: one.depth,
         reserved: 0,
     });
-    Ok(Flow {
+    Flow {
         blocks: blocks.collect(),
         edges: edges.collect(),
         loops: all_loops.collect(),
-    })
-}
-
-fn lines(pyc: &PycFile<'_>, declaration: &Declaration<'_>) -> Result<Vec<u32>, String> {
-    Ok(rewrite::lines(&decoded(pyc, declaration)?))
+    }
 }
 
 impl RawView for View<'_> {
@@ -949,18 +943,16 @@ impl RawView for View<'_> {
 
     fn lines(&self) -> RSlice<'_, u32> {
         let all = self.answer(|| {
-            let cell = &self.facts().lines;
-            let all = cell.get_or_init(|| lines(self.host.pyc, self.declaration));
-            all.as_deref().map_err(Clone::clone)
+            let (body, cell) = (self.body()?, &self.facts().lines);
+            Ok(cell.get_or_init(|| rewrite::lines(body)).as_slice())
         });
         all.into()
     }
 
     fn instructions(&self) -> RSlice<'_, Instr> {
         let all = self.answer(|| {
-            let cell = &self.facts().instructions;
-            let all = cell.get_or_init(|| instructions(self.host.pyc, self.declaration));
-            all.as_deref().map_err(Clone::clone)
+            let (body, cell) = (self.body()?, &self.facts().instructions);
+            Ok(cell.get_or_init(|| instructions(body)).as_slice())
         });
         all.into()
     }

@@ -134,8 +134,9 @@ pub struct Block {
     pub innermost: u32,
     #[doc(hidden)]
     pub handled: bool,
+    /// When a walk through the tree of dominators enters and leaves it.
     #[doc(hidden)]
-    pub reserved: [u32; 2],
+    pub walked: [u32; 2],
 }
 
 /// An edge between two blocks. Its 16 bytes never change.

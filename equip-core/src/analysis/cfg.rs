@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+pub use equip_plugin_api::view::Exceptions;
 use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
 
@@ -97,16 +98,6 @@ pub struct Edge {
     pub kind: EdgeKind,
     /// Whether it leads back to the head of a loop: to a block that dominates the one it comes from.
     pub is_back: bool,
-}
-
-/// Whether a graph has the edges that instructions take which raise without being asked to. A `raise`
-/// always has its edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exceptions {
-    /// It has them.
-    Followed,
-    /// It has none, and no blocks that only they lead to.
-    Ignored,
 }
 
 /// The control-flow graph of one body.

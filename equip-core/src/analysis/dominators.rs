@@ -48,6 +48,12 @@ impl Dominators {
         to > 0 && leave > 0 && from <= enter && leave <= to
     }
 
+    /// When a walk through the tree enters and leaves the node: a node dominates those that it enters and leaves between.
+    /// (0, 0) outside of the tree.
+    pub fn walked(&self, node: NodeIndex) -> (u32, u32) {
+        self.walked[node.index()]
+    }
+
     /// The node, its immediate dominator, and so on to the root; nothing for a node outside of the tree.
     pub fn ancestors(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> + '_ {
         let first = Some(node).filter(|node| self.contains(*node));

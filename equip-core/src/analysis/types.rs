@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+pub use equip_plugin_api::view::Type;
+use equip_plugin_api::view::Types as Told;
 use rustc_hash::FxHashMap;
 
 use super::expression::Display;
@@ -14,80 +16,6 @@ use super::values::{Domain, Interpretation, Operation};
 use crate::body::{self, Body};
 use crate::code::{CodeObject, flags};
 use crate::marshal::{Object, ObjectId, Objects};
-
-/// A type of objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Type {
-    /// `int`, and no bool.
-    Int,
-    /// `float`
-    Float,
-    /// `complex`
-    Complex,
-    /// `bool`
-    Bool,
-    /// `str`
-    Str,
-    /// `bytes`
-    Bytes,
-    /// `tuple`
-    Tuple,
-    /// `list`
-    List,
-    /// `dict`
-    Dict,
-    /// `set`
-    Set,
-    /// `frozenset`
-    FrozenSet,
-    /// `slice`
-    Slice,
-    /// That of `None`.
-    None,
-    /// Any other, subclasses of these among them.
-    Other,
-}
-
-impl Type {
-    /// All of them.
-    pub const ALL: [Type; 14] = [
-        Type::Int,
-        Type::Float,
-        Type::Complex,
-        Type::Bool,
-        Type::Str,
-        Type::Bytes,
-        Type::Tuple,
-        Type::List,
-        Type::Dict,
-        Type::Set,
-        Type::FrozenSet,
-        Type::Slice,
-        Type::None,
-        Type::Other,
-    ];
-
-    /// Its name in Python; `None` for that of None, and `other`.
-    pub fn name(self) -> &'static str {
-        const NAMES: [&str; 14] = [
-            "int",
-            "float",
-            "complex",
-            "bool",
-            "str",
-            "bytes",
-            "tuple",
-            "list",
-            "dict",
-            "set",
-            "frozenset",
-            "slice",
-            "None",
-            "other",
-        ];
-        NAMES[self as usize]
-    }
-}
 
 /// A union of types: what a value may be. The empty one is that of a value that no way through the code
 /// makes, as an operator gives it that raises.
@@ -136,10 +64,9 @@ impl TypeSet {
         self.0 & TypeSet::UNBOUND.0 != 0
     }
 
-    /// As plugins are told it: a bit for each of [`Type::ALL`], then one for unbound.
-    pub(crate) fn bits(self) -> u32 {
-        let named = self.types().fold(0, |bits, one| bits | 1 << one as u32);
-        named | u32::from(self.may_be_unbound()) << Type::ALL.len()
+    /// As plugins are told it.
+    pub(crate) fn told(self) -> Told {
+        Told::of(self.types(), self.may_be_unbound())
     }
 
     /// Whether it may be of any type, so that nothing is known.
@@ -159,18 +86,9 @@ impl TypeSet {
     }
 }
 
-/// As a union in Python: `int | None`, `unknown`, and `unbound` where it may be.
 impl fmt::Display for TypeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut names: Vec<_> = match self.is_unknown() {
-            true => vec!["unknown"],
-            false => self.types().map(Type::name).collect(),
-        };
-        names.extend(self.may_be_unbound().then_some("unbound"));
-        match names.is_empty() {
-            true => f.write_str("never"),
-            false => f.write_str(&names.join(" | ")),
-        }
+        self.told().fmt(f)
     }
 }
 

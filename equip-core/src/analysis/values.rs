@@ -200,25 +200,18 @@ impl<D: Domain> Interpretation<'_, D> {
 
     /// How deep the stack is behind an instruction that does not jump.
     fn after(&self, at: usize) -> usize {
-        let instr = &self.body.instrs[at];
-        let effect = self
-            .body
-            .isa
-            .info(instr.opcode)
-            .effect
-            .of(instr.effect_arg());
+        let effect = self.effect(&self.body.instrs[at]);
         (self.depth(at) as i64 + effect).max(0) as usize
+    }
+
+    fn effect(&self, instr: &Instr) -> i64 {
+        let op = self.body.isa.info(instr.opcode);
+        op.effect.of(instr.effect_arg())
     }
 
     /// How many values an instruction takes that leaves one.
     fn taken_for_one(&self, instr: &Instr) -> usize {
-        let effect = self
-            .body
-            .isa
-            .info(instr.opcode)
-            .effect
-            .of(instr.effect_arg());
-        (1 - effect).max(0) as usize
+        (1 - self.effect(instr)).max(0) as usize
     }
 }
 

@@ -13,6 +13,7 @@ mod splice;
 mod state;
 mod taken;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -206,9 +207,10 @@ fn splice_all<'a>(
     state: &State,
 ) -> Result<(Body, BTreeSet<u32>), (usize, Refusal)> {
     let mut placed = Vec::with_capacity(probes.len());
+    let arrivals = OnceCell::new();
     for (index, probe) in probes.iter().enumerate() {
         check_meanings(probe, host).map_err(|refusal| (index, refusal))?;
-        let (points, phase, order) = points(&body, objects, host, probe, index as i64)
+        let (points, phase, order) = points(&body, objects, host, probe, index as i64, &arrivals)
             .map_err(|refusal| (index, refusal))?;
         placed.extend(points.into_iter().map(|point| {
             let phase = match phase {
@@ -782,7 +784,9 @@ fn points(
     host: &Host<'_>,
     probe: &Probe<'_>,
     index: i64,
+    arrivals: &OnceCell<Vec<Point>>,
 ) -> Result<(Vec<Point>, Phase, i64), Refusal> {
+    let lines = || arrivals.get_or_init(|| sites::lines(body));
     let module_only = |points| match host.scope {
         Scope::Module => Ok(points),
         _ => Err(Refusal::Site("this site is a module's".to_owned())),
@@ -820,9 +824,10 @@ fn points(
         Place::At(Site::OnRaise) | Place::Escape => (Vec::new(), Phase::Always, 0),
         Place::At(Site::OnYield) => (sites::suspensions(body), Phase::Always, -index),
         Place::At(Site::OnResume) => (sites::resumptions(body), Phase::Falling, index),
-        Place::At(Site::EachLine) => (sites::lines(body, None), Phase::Arriving, index),
+        Place::At(Site::EachLine) => (lines().clone(), Phase::Arriving, index),
         Place::At(Site::Line(line)) => {
-            let points = sites::lines(body, Some(line));
+            let of_line = |point: &&Point| line_of(body, point) == line;
+            let points: Vec<_> = lines().iter().filter(of_line).cloned().collect();
             if points.is_empty() {
                 return Err(Refusal::Site(no_such_line(body, line)));
             }
@@ -865,14 +870,17 @@ fn points(
 
 /// The lines that control can arrive at, ascending: not that of a `def`, where nothing of the body is.
 pub fn lines(body: &Body) -> Vec<u32> {
-    let points = sites::lines(body, None).into_iter();
-    let mut lines: Vec<u32> = points
-        .map(|point| point.line_of.unwrap_or(point.at))
-        .map(|at| body.instrs[at as usize].location.line as u32)
-        .collect();
+    let points = sites::lines(body);
+    let mut lines: Vec<u32> = points.iter().map(|point| line_of(body, point)).collect();
     lines.sort_unstable();
     lines.dedup();
     lines
+}
+
+/// The line that an arrival is at.
+fn line_of(body: &Body, point: &Point) -> u32 {
+    let at = point.line_of.unwrap_or(point.at);
+    body.instrs[at as usize].location.line as u32
 }
 
 fn no_such_line(body: &Body, line: u32) -> String {

@@ -310,43 +310,29 @@ pub fn beside(body: &Body, at: usize, after: bool) -> Option<Point> {
 /// control skips it).
 fn is_pinned(body: &Body, at: usize) -> bool {
     use Opcode as O;
-    let above = at.checked_sub(1).map(|at| body.instrs[at].opcode);
-    let Some(resume) = start_resume(body) else {
-        return true;
-    };
-    if at <= resume {
+    if start_resume(body).is_none_or(|resume| at <= resume) {
         return true;
     }
-    match body.instrs[at].opcode {
-        O::RESUME
-        | O::END_FOR
-        | O::POP_ITER
-        | O::NOT_TAKEN
-        | O::END_SEND
-        | O::CLEANUP_THROW
-        | O::SEND
-        | O::YIELD_VALUE
-        | O::RERAISE
-        | O::POP_EXCEPT
-        | O::PUSH_EXC_INFO
-        | O::END_ASYNC_FOR => true,
-        // Of a delegation's loop; others end handlers.
-        O::JUMP_BACKWARD_NO_INTERRUPT => above == Some(O::RESUME),
-        _ => matches!(
-            above,
-            Some(
-                O::KW_NAMES
-                    | O::PRECALL
-                    | O::END_FOR
-                    | O::RETURN_GENERATOR
-                    | O::YIELD_VALUE
-                    | O::LOAD_SPECIAL
-                    | O::BEFORE_WITH
-                    | O::BEFORE_ASYNC_WITH
-                    | O::ASYNC_GEN_WRAP
-            )
-        ),
-    }
+    is_inseparable(body, at)
+        || matches!(
+            body.instrs[at].opcode,
+            O::CLEANUP_THROW
+                | O::YIELD_VALUE
+                | O::RERAISE
+                | O::POP_EXCEPT
+                | O::PUSH_EXC_INFO
+                | O::END_ASYNC_FOR
+        )
+        || matches!(
+            body.instrs[at - 1].opcode,
+            O::END_FOR
+                | O::RETURN_GENERATOR
+                | O::YIELD_VALUE
+                | O::LOAD_SPECIAL
+                | O::BEFORE_WITH
+                | O::BEFORE_ASYNC_WITH
+                | O::ASYNC_GEN_WRAP
+        )
 }
 
 /// An inlined comprehension gives back the variables that it took where it has ended, and where an exception
@@ -383,13 +369,13 @@ pub fn given_back(body: &Body, point: Point, is_taken: impl Fn(usize) -> bool) -
     }
 }
 
-/// Every arrival at a line (that line, or any): where `sys.settrace` tells a `line` event.
+/// Every arrival at a line: where `sys.settrace` tells a `line` event.
 ///
 /// That is where the line of an instruction differs from that of the one that ran before, and where a jump leads
 /// back on one line. CPython 3.11 compares whenever an instruction runs (`Python/ceval.c`,
 /// `maybe_call_line_trace`), later versions only where a line starts in the code, and where jumps and exceptions
 /// lead (`Python/instrumentation.c`, `initialize_lines`).
-pub fn lines(body: &Body, wanted: Option<u32>) -> Vec<Point> {
+pub fn lines(body: &Body) -> Vec<Point> {
     let Some(resume) = start_resume(body) else {
         return Vec::new();
     };
@@ -429,7 +415,7 @@ pub fn lines(body: &Body, wanted: Option<u32>) -> Vec<Point> {
         if !never {
             current = here;
         }
-        if here < 1 || wanted.is_some_and(|wanted| wanted as i32 != here) {
+        if here < 1 {
             carried = false;
             continue;
         }
@@ -529,13 +515,9 @@ fn is_inseparable(body: &Body, at: usize) -> bool {
     use Opcode as O;
     let above = body.instrs[at - 1].opcode;
     match body.instrs[at].opcode {
-        O::RESUME
-        | O::END_FOR
-        | O::POP_ITER
-        | O::NOT_TAKEN
-        | O::END_SEND
-        | O::JUMP_BACKWARD_NO_INTERRUPT
-        | O::SEND => true,
+        O::RESUME | O::END_FOR | O::POP_ITER | O::NOT_TAKEN | O::END_SEND | O::SEND => true,
+        // Of a delegation's loop; others end handlers.
+        O::JUMP_BACKWARD_NO_INTERRUPT => above == O::RESUME,
         O::YIELD_VALUE if above == O::SEND => true,
         _ => match above {
             O::END_FOR => body.isa.loop_exit == LoopExit::KeepsIterator,

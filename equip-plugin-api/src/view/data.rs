@@ -30,8 +30,7 @@ impl Use<'_> {
 }
 
 /// A builtin type, exactly: a subclass is [`Type::Other`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Type {
     /// `int`, and no bool.
     Int,
@@ -63,31 +62,68 @@ pub enum Type {
     Other,
 }
 
-const NAMES: [&str; 15] = [
-    "int",
-    "float",
-    "complex",
-    "bool",
-    "str",
-    "bytes",
-    "tuple",
-    "list",
-    "dict",
-    "set",
-    "frozenset",
-    "slice",
-    "None",
-    "other",
-    "unbound",
-];
-const UNBOUND: u32 = 1 << 14;
-const ALL: u32 = UNBOUND - 1;
+impl Type {
+    /// All of them.
+    pub const ALL: [Type; 14] = [
+        Type::Int,
+        Type::Float,
+        Type::Complex,
+        Type::Bool,
+        Type::Str,
+        Type::Bytes,
+        Type::Tuple,
+        Type::List,
+        Type::Dict,
+        Type::Set,
+        Type::FrozenSet,
+        Type::Slice,
+        Type::None,
+        Type::Other,
+    ];
+
+    /// Its name in Python; `None` for that of None, and `other`.
+    pub fn name(self) -> &'static str {
+        const NAMES: [&str; 14] = [
+            "int",
+            "float",
+            "complex",
+            "bool",
+            "str",
+            "bytes",
+            "tuple",
+            "list",
+            "dict",
+            "set",
+            "frozenset",
+            "slice",
+            "None",
+            "other",
+        ];
+        NAMES[self as usize]
+    }
+}
 
 /// What a value may be: a union of types.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Types(u32);
 
 impl Types {
+    const UNBOUND: u32 = 1 << Type::ALL.len();
+
+    /// Of those types, and whether there may be no value.
+    pub fn of(types: impl IntoIterator<Item = Type>, unbound: bool) -> Types {
+        let bits = types
+            .into_iter()
+            .fold(0, |bits, one| bits | 1 << one as u32);
+        Types(bits | if unbound { Self::UNBOUND } else { 0 })
+    }
+
+    /// The number under which it crosses the boundary: a bit for each type, then one for unbound.
+    #[doc(hidden)]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
     /// Whether it may be of a type.
     pub fn may_be(self, one: Type) -> bool {
         self.0 & 1 << one as u32 != 0
@@ -95,28 +131,28 @@ impl Types {
 
     /// Whether there may be no value.
     pub fn may_be_unbound(self) -> bool {
-        self.0 & UNBOUND != 0
+        self.0 & Self::UNBOUND != 0
     }
 
     /// Whether nothing is known of it but that there may be a value.
     pub fn is_unknown(self) -> bool {
-        self.0 & ALL == ALL
+        Type::ALL.into_iter().all(|one| self.may_be(one))
     }
 }
 
+/// As a union in Python: `int | None`, `unknown`, and `unbound` where it may be.
 impl fmt::Display for Types {
-    /// `int | None | unbound`, `unknown`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bits = match self.is_unknown() {
-            true => self.0 & UNBOUND,
-            false => self.0,
+        let types = Type::ALL.into_iter().filter(|one| self.may_be(*one));
+        let mut names: Vec<_> = match self.is_unknown() {
+            true => vec!["unknown"],
+            false => types.map(Type::name).collect(),
         };
-        let named = (0..15).filter(|bit| bits & 1 << bit != 0);
-        let mut names: Vec<_> = named.map(|bit| NAMES[bit as usize]).collect();
-        if self.is_unknown() {
-            names.insert(0, "unknown");
+        names.extend(self.may_be_unbound().then_some("unbound"));
+        match names.is_empty() {
+            true => f.write_str("never"),
+            false => f.write_str(&names.join(" | ")),
         }
-        f.write_str(&names.join(" | "))
     }
 }
 

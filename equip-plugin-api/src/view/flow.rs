@@ -92,17 +92,15 @@ impl<'v> Flow<'v> {
 
     /// Whether every way from the entry to `other` passes `block`; a block dominates itself.
     pub fn dominates(&self, block: usize, other: usize) -> bool {
-        self.climb(block, other, Block::dominator)
+        let [from, to] = self.blocks[block].walked;
+        let [enter, leave] = self.blocks[other].walked;
+        to > 0 && leave > 0 && from <= enter && leave <= to
     }
 
     /// Whether every way from `other` to the exit passes `block`; a block post-dominates itself.
     pub fn post_dominates(&self, block: usize, other: usize) -> bool {
-        self.climb(block, other, Block::post_dominator)
-    }
-
-    fn climb(&self, block: usize, other: usize, up: fn(&Block) -> Option<usize>) -> bool {
-        let parent = |at: &usize| up(&self.blocks[*at]);
-        std::iter::successors(Some(other), parent).any(|at| at == block)
+        let above = |at: &usize| self.blocks[*at].post_dominator();
+        std::iter::successors(Some(other), above).any(|at| at == block)
     }
 }
 
