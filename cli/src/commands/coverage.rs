@@ -30,7 +30,7 @@ pub fn run(options: &Coverage, arguments: &Arguments) -> anyhow::Result<u8> {
                 Format::Json => serde_json::to_string_pretty(&json::value(&report))?,
             };
             write(table.common.output.as_deref(), &text, arguments)?;
-            finish(&report, &table.common, &config)
+            finish(&report, &config)
         }
         CoverageCommand::Html(common) => {
             let config = config(common)?;
@@ -39,7 +39,7 @@ pub fn run(options: &Coverage, arguments: &Arguments) -> anyhow::Result<u8> {
             html::write(&report, &folder)
                 .map_err(|error| Status(1, format!("{}: {error}", folder.display())))?;
             say_written(&folder.join("index.html"), arguments);
-            finish(&report, common, &config)
+            finish(&report, &config)
         }
         CoverageCommand::Xml(common) => one_file(common, arguments, "coverage.xml", |report| {
             Ok(xml::text(report))
@@ -79,7 +79,7 @@ fn one_file(
     let output = common.output.as_deref().unwrap_or(Path::new(name));
     let output = Some(output).filter(|path| *path != Path::new("-"));
     write(output, &text(&report)?, arguments)?;
-    finish(&report, common, &config)
+    finish(&report, &config)
 }
 
 /// The settings of a file, and over them those of the command line.
@@ -190,9 +190,8 @@ fn say_written(file: &Path, arguments: &Arguments) {
 }
 
 /// The exit status.
-fn finish(report: &Report, common: &CoverageReport, config: &Config) -> anyhow::Result<u8> {
-    let total = report.total.percent();
-    let least = common.fail_under.unwrap_or(config.fail_under);
+fn finish(report: &Report, config: &Config) -> anyhow::Result<u8> {
+    let (total, least) = (report.total.percent(), config.fail_under);
     // As many decimals as the limit has, if it has more.
     let decimals = least
         .to_string()

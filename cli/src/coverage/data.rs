@@ -26,9 +26,6 @@ struct Module {
 pub struct Map {
     /// The source.
     pub file: String,
-    /// Hash of the code that was instrumented, where it is known.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub pyc: String,
     /// What a count is.
     pub mode: Mode,
     /// How many counts there are.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
+use walkdir::{DirEntry, WalkDir};
 
 /// File patterns; one without any matches nothing.
 #[derive(Debug)]
@@ -111,30 +112,18 @@ pub fn normal(path: &Path) -> PathBuf {
     out
 }
 
-/// Sources below a folder that can be imported: in packages, and of sensible names.
+/// Sources below a folder that can be imported: in packages, and of sensible names. Links to folders are not followed:
+/// they may lead back.
 pub fn sources(folder: &Path, namespace_packages: bool) -> Vec<PathBuf> {
-    let (mut found, mut pending) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(folder_here) = pending.pop() {
-        let is_root = folder_here == folder;
-        if !is_root && !namespace_packages && !folder_here.join("__init__.py").is_file() {
-            continue;
-        }
-        for entry in std::fs::read_dir(&folder_here)
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let path = entry.path();
-            match entry.file_type() {
-                // Links to folders are not followed: they may lead back.
-                Ok(kind) if kind.is_dir() => pending.push(path),
-                Ok(_) if path.is_file() && is_module(&entry.file_name().to_string_lossy()) => {
-                    found.push(path)
-                }
-                _ => {}
-            }
-        }
-    }
+    let is_package = |entry: &DirEntry| {
+        let is_folder = entry.depth() > 0 && entry.file_type().is_dir();
+        !is_folder || namespace_packages || entry.path().join("__init__.py").is_file()
+    };
+    let entries = WalkDir::new(folder).into_iter().filter_entry(is_package);
+    let files = entries
+        .flatten()
+        .filter(|entry| entry.path().is_file() && is_module(&entry.file_name().to_string_lossy()));
+    let mut found: Vec<_> = files.map(DirEntry::into_path).collect();
     found.sort();
     found
 }

@@ -53,7 +53,9 @@ struct Stretch {
     end: usize,
     /// Something in it may raise, or suspend for good.
     stops: bool,
-    /// And the exception is noted, with a line that no other stretch has.
+    /// All that it raises has its line in the traceback, and leaves the code object where that is noted.
+    told: bool,
+    /// And no other stretch of that line may raise.
     noted: bool,
 }
 
@@ -65,8 +67,6 @@ struct Placer<'v> {
     flow: Flow<'v>,
     stretches: Vec<Vec<Stretch>>,
     into: Vec<Vec<usize>>,
-    /// Exceptions that leave the code object are noted.
-    notes: bool,
     done: Placement,
 }
 
@@ -108,9 +108,7 @@ pub fn every(code: &Code<'_>) -> Placement {
     }
     for (fact, edges) in placer.branches() {
         for edge in edges {
-            let from = placer.flow.edges()[edge].from();
-            let last = placer.flow.blocks()[from].instructions().end - 1;
-            if placer.instrs[last].is_conditional() {
+            if placer.is_conditional(edge) {
                 placer.probe(placer.at_edge(edge), &[fact]);
             }
         }
@@ -137,30 +135,27 @@ fn stretches(instrs: &[Instr], flow: &Flow<'_>, notes: bool) -> Vec<Vec<Stretch>
         let mut found: Vec<Stretch> = Vec::new();
         for at in block.instructions().filter(|at| *at >= start) {
             let instr = &instrs[at];
-            let stops = instr.can_raise()
-                || matches!(
-                    instr.opcode(),
-                    Opcode::RAISE_VARARGS | Opcode::RERAISE | Opcode::YIELD_VALUE
-                );
+            let suspends = instr.opcode() == Opcode::YIELD_VALUE;
+            let stops = instr.can_raise() || raises(instr) || suspends;
             // Raising again what is being handled adds no line to its traceback.
-            let told = !matches!(
-                (instr.opcode(), instr.arg()),
-                (Opcode::RERAISE | Opcode::YIELD_VALUE, _) | (Opcode::RAISE_VARARGS, 0)
-            );
+            let again = instr.opcode() == Opcode::RERAISE
+                || instr.opcode() == Opcode::RAISE_VARARGS && instr.arg() == 0;
+            let told = notes && !block.is_handled() && !again && !suspends;
             let line = instr.line();
             match found.last_mut() {
                 Some(last) if line.is_none_or(|line| line == last.line || last.line == 0) => {
                     last.line = line.unwrap_or(last.line);
                     last.end = at + 1;
                     last.stops |= stops;
-                    last.noted &= told;
+                    last.told &= told;
                 }
                 _ => found.push(Stretch {
                     line: line.unwrap_or(0),
                     start: at,
                     end: at + 1,
                     stops,
-                    noted: notes && told && !block.is_handled(),
+                    told,
+                    noted: false,
                 }),
             }
         }
@@ -171,13 +166,16 @@ fn stretches(instrs: &[Instr], flow: &Flow<'_>, notes: bool) -> Vec<Vec<Stretch>
         *stopping.entry(stretch.line).or_default() += 1;
     }
     for stretch in all.iter_mut().flatten() {
-        stretch.noted &= stretch.line != 0 && stopping.get(&stretch.line) == Some(&1);
+        stretch.told &= stretch.line != 0;
+        stretch.noted = stretch.told && stopping.get(&stretch.line) == Some(&1);
     }
     all
 }
 
-/// A fact that waits, and its line, if it is one.
-type Waiting = Vec<Fact>;
+/// Whether an instruction does nothing but raise.
+fn raises(instr: &Instr) -> bool {
+    matches!(instr.opcode(), Opcode::RAISE_VARARGS | Opcode::RERAISE)
+}
 
 impl<'v> Placer<'v> {
     fn new(code: &'v Code<'_>, notes: bool) -> Self {
@@ -192,7 +190,6 @@ impl<'v> Placer<'v> {
             instrs,
             flow,
             into,
-            notes,
             done: Placement::default(),
         }
     }
@@ -200,7 +197,7 @@ impl<'v> Placer<'v> {
     fn place(&mut self) {
         let edges = self.branches();
         let lines = self.lines();
-        let mut waiting: Vec<Waiting> = vec![Vec::new(); self.flow.blocks().len()];
+        let mut waiting: Vec<Vec<Fact>> = vec![Vec::new(); self.flow.blocks().len()];
         // Of edges: which facts they are evidence of, beside those that wait for them.
         let mut taken: BTreeMap<(usize, usize), Vec<Fact>> = BTreeMap::new();
         for (fact, group) in &edges {
@@ -317,11 +314,12 @@ impl<'v> Placer<'v> {
     }
 
     /// Goes through a block: facts come to wait, and evidence is noted for them.
-    fn walk(&mut self, block: usize, lines: &[u32], waiting: &mut Waiting) {
+    fn walk(&mut self, block: usize, lines: &[u32], waiting: &mut Vec<Fact>) {
         let mut left: Vec<u32> = lines.to_vec();
         for at in 0..self.stretches[block].len() {
             let stretch = &self.stretches[block][at];
-            let (line, stops, noted) = (stretch.line, stretch.stops, stretch.noted);
+            let (line, told) = (stretch.line, stretch.told);
+            let (stops, noted) = (stretch.stops, stretch.noted);
             let mine = Fact::Line(line);
             if let Some(place) = left.iter().position(|wanted| *wanted == line) {
                 left.swap_remove(place);
@@ -332,17 +330,11 @@ impl<'v> Placer<'v> {
             if !stops || waiting.is_empty() {
                 continue;
             }
-            let handled = self.flow.blocks()[block].is_handled();
             if noted {
                 for fact in waiting.iter() {
                     self.tell(*fact, Evidence::Raised(line));
                 }
-            } else if self.notes
-                && !handled
-                && line != 0
-                && *waiting == [mine]
-                && self.tells(at, block)
-            {
+            } else if told && *waiting == [mine] {
                 // Whichever of the stretches of this line it is.
                 self.tell(mine, Evidence::Raised(line));
             } else if let Some(site) = self.at_start(block, at) {
@@ -351,26 +343,9 @@ impl<'v> Placer<'v> {
             }
         }
         // Nothing comes behind a `raise`.
-        let last = self.flow.blocks()[block].instructions().next_back();
-        if last.is_some_and(|last| {
-            matches!(
-                self.instrs[last].opcode(),
-                Opcode::RAISE_VARARGS | Opcode::RERAISE
-            )
-        }) {
+        if self.last(block).is_some_and(raises) {
             waiting.clear();
         }
-    }
-
-    /// Whether all that a stretch raises has its line in the traceback.
-    fn tells(&self, at: usize, block: usize) -> bool {
-        let stretch = &self.stretches[block][at];
-        self.instrs[stretch.start..stretch.end].iter().all(|instr| {
-            !matches!(
-                (instr.opcode(), instr.arg()),
-                (Opcode::RERAISE | Opcode::YIELD_VALUE, _) | (Opcode::RAISE_VARARGS, 0)
-            )
-        })
     }
 
     fn tell(&mut self, fact: Fact, evidence: Evidence) {
@@ -416,11 +391,20 @@ impl<'v> Placer<'v> {
         let [edge] = self.into[block].as_slice() else {
             return None;
         };
-        let way = &self.flow.edges()[*edge];
-        let last = self.flow.blocks()[way.from()].instructions().end - 1;
-        let fits = matches!(way.kind(), EdgeKind::True | EdgeKind::False)
-            && self.instrs[last].is_conditional();
-        fits.then(|| self.at_edge(*edge))
+        self.is_conditional(*edge).then(|| self.at_edge(*edge))
+    }
+
+    /// Whether an edge is one of a conditional that has sites.
+    fn is_conditional(&self, edge: usize) -> bool {
+        let edge = &self.flow.edges()[edge];
+        matches!(edge.kind(), EdgeKind::True | EdgeKind::False)
+            && self.last(edge.from()).is_some_and(Instr::is_conditional)
+    }
+
+    /// The last instruction of a block; none in the exit.
+    fn last(&self, block: usize) -> Option<&'v Instr> {
+        let last = self.flow.blocks()[block].instructions().next_back()?;
+        Some(&self.instrs[last])
     }
 
     /// Where a block has ended, whichever way it goes.
@@ -451,11 +435,11 @@ impl<'v> Placer<'v> {
 
     fn at_edge(&self, edge: usize) -> Site {
         let edge = &self.flow.edges()[edge];
-        let last = self.flow.blocks()[edge.from()].instructions().end - 1;
         let way = match edge.kind() {
             EdgeKind::True => Edge::True,
             _ => Edge::False,
         };
+        let last = self.flow.blocks()[edge.from()].instructions().end - 1;
         Site::BranchAt(last as u32, way)
     }
 
@@ -463,11 +447,9 @@ impl<'v> Placer<'v> {
 
     /// Edges by which a block is left when nothing raises.
     fn ways_out(&self, block: usize) -> Vec<usize> {
-        let from = |edge: &FlowEdge| edge.from();
         let edges = self.flow.edges();
-        let start = edges.partition_point(|edge| from(edge) < block);
-        let end = edges.partition_point(|edge| from(edge) <= block);
-        (start..end)
+        let start = edges.partition_point(|edge| edge.from() < block);
+        (start..start + self.flow.edges_out(block).len())
             .filter(|edge| !matches!(edges[*edge].kind(), EdgeKind::Exception | EdgeKind::Raise))
             .collect()
     }
@@ -495,11 +477,9 @@ impl<'v> Placer<'v> {
 
     /// A conditional of the compiler's has no site: its edges are told by what they lead to, if at all.
     fn can_be_told(&self, edges: &[usize]) -> bool {
-        edges.iter().all(|edge| {
-            let edge = &self.flow.edges()[*edge];
-            let last = self.flow.blocks()[edge.from()].instructions().end - 1;
-            self.instrs[last].is_conditional() || self.enters_by(edge.to(), edges)
-        })
+        let entered = |edge: usize| self.enters_by(self.flow.edges()[edge].to(), edges);
+        let mut edges = edges.iter();
+        edges.all(|edge| self.is_conditional(*edge) || entered(*edge))
     }
 
     /// The edges between lines: of conditionals whose edges lead to more than one line.
@@ -515,8 +495,7 @@ impl<'v> Placer<'v> {
             if line == 0 {
                 continue;
             }
-            let last = self.flow.blocks()[edge.from()].instructions().end - 1;
-            let again = self.instrs[last].is_conditional();
+            let again = self.is_conditional(index);
             let Some(to) = self.leads_to(edge.to(), line, again) else {
                 continue;
             };
@@ -610,10 +589,10 @@ impl<'v> Placer<'v> {
     /// Where a block goes that raises: by a `raise` statement, or again at the end of a `finally` clause. That a `with`
     /// or an `except` clause raises again is the compiler's own conditional.
     fn raised_to(&self, block: usize, again: bool) -> Option<usize> {
-        let last = self.flow.blocks()[block].instructions().next_back()?;
-        match self.instrs[last].opcode() {
+        let last = self.last(block)?;
+        match last.opcode() {
             Opcode::RAISE_VARARGS => {}
-            Opcode::RERAISE if again && self.instrs[last].arg() < 2 => {}
+            Opcode::RERAISE if again && last.arg() < 2 => {}
             _ => return None,
         }
         let mut edges = self.flow.edges_out(block).iter();
