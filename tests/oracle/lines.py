@@ -15,6 +15,8 @@ import runpy
 import sys
 import threading
 
+import apart
+
 how, path, *modules = sys.argv[1:]
 folder = os.getcwd()
 sys.path[0] = folder
@@ -78,13 +80,4 @@ def run(module):
         print(module, "ended", ended, file=out)
 
 
-for module in modules:
-    sys.stdout.flush()
-    child = os.fork()
-    if not child:
-        sink = os.open(os.devnull, os.O_RDWR)
-        os.dup2(sink, 0), os.dup2(sink, 1), os.dup2(sink, 2)
-        run(module)
-        os._exit(0)
-    if os.waitpid(child, 0)[1]:
-        sys.exit(f"{module}: crashed")
+apart.each(modules, run)

@@ -13,6 +13,8 @@ import os
 import runpy
 import sys
 
+import apart
+
 how, path, *modules = sys.argv[1:]
 sys.path[0] = os.getcwd()
 events = []
@@ -193,13 +195,4 @@ def run(module):
             print(module, event, line, file=out)
 
 
-for module in modules:
-    sys.stdout.flush()
-    child = os.fork()
-    if not child:
-        sink = os.open(os.devnull, os.O_RDWR)
-        os.dup2(sink, 0), os.dup2(sink, 1), os.dup2(sink, 2)
-        run(module)
-        os._exit(0)
-    if os.waitpid(child, 0)[1]:
-        sys.exit(f"{module}: crashed")
+apart.each(modules, run)
