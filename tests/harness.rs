@@ -168,7 +168,7 @@ fn programs(folder: &str) -> Vec<PathBuf> {
         .collect();
     all.retain(|path| path.extension().is_some_and(|e| e == "py"));
     all.sort();
-    assert!(!all.is_empty(), "programs are missing");
+    assert!(!all.is_empty(), "{folder}: programs are missing");
     all
 }
 
@@ -184,7 +184,9 @@ pub struct Programs<'p> {
 impl<'p> Programs<'p> {
     /// Those of `tests/programs` that an interpreter can run, of those chosen.
     pub fn for_version(python: &'p Interpreter, chosen: impl Fn(&Path) -> bool) -> Programs<'p> {
-        Programs::of_folders(python, &["tests/programs"], chosen)
+        let folder = "tests/programs";
+        assert!(programs(folder).len() >= 5, "programs are missing");
+        Programs::of_folders(python, &[folder], chosen)
     }
 
     /// Those of some folders that an interpreter can run, of those chosen.

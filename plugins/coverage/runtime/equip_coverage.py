@@ -45,9 +45,8 @@ def register(file, map, probes, noting):
 
 
 def _note(hits, first, lines, line):
-    for number, known in enumerate(lines, first):
-        if known == line:
-            hits[number] = 1
+    if line in lines:
+        hits[first + lines.index(line)] = 1
 
 
 def raised(hits, first, lines, exception):
