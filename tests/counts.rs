@@ -215,6 +215,49 @@ except ValueError:
 list(mod.numbers(3))
 ";
 
+/// Interpreters of one process share its number, and its locks.
+#[test]
+fn of_interpreters_that_end_at_once() {
+    let source = "
+import threading
+from concurrent import interpreters
+import mod
+
+def run():
+    one = interpreters.create()
+    barrier.wait()
+    one.exec('import mod; mod.item(1)')
+    one.close()
+
+barrier = threading.Barrier(8)
+threads = [threading.Thread(target=run) for _ in range(8)]
+for one in threads: one.start()
+for one in threads: one.join()
+mod.item(1)
+";
+    let has_them = |one: &&Interpreter| {
+        let folder = scratch();
+        let mut asks = python(one, folder.path());
+        let asks = asks.args(["-c", "from concurrent import interpreters"]);
+        asks.output().unwrap().status.success()
+    };
+    let with_them: Vec<_> = interpreters().iter().filter(has_them).collect();
+    if with_them.is_empty() {
+        println!("skipped: no interpreter has concurrent.interpreters");
+    }
+    for one in with_them {
+        for _ in 0..3 {
+            let folder = scratch();
+            instrument(one, folder.path(), &[]);
+            let output = ok(&mut program(one, folder.path(), source));
+            assert_eq!(text(&output.stderr), "", "CPython {}", one.isa.version);
+            // Locks are a process's: those that end at the same moment may miss one another's counts.
+            let items = counts(folder.path())["item"].as_u64().unwrap();
+            assert!((1..=9).contains(&items), "{items}");
+        }
+    }
+}
+
 #[test]
 fn with_returns_where_asked() {
     for one in interpreters() {

@@ -139,9 +139,14 @@ def _content(path):
 
 
 def _write(path, data):
-    temporary = _temporary(_me)
+    temporary, flags = _temporary(_me), posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
     try:
-        descriptor = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o666)
+        descriptor = posix.open(temporary, flags, 0o666)
+    except FileExistsError:
+        # Another interpreter of this process writes at the same time.
+        temporary = _beside(b"%d-%d-%d.tmp" % (*_me, id(_modules)))
+        descriptor = posix.open(temporary, flags, 0o666)
+    try:
         try:
             while data:
                 data = data[posix.write(descriptor, data):]
@@ -249,7 +254,7 @@ def _enter():
                 alive = _parse(_content(path))[0]
             else:
                 process, _, began = name[len(start):-4].partition(b"-")
-                alive = [(int(process), int(began))]
+                alive = [(int(process), int(began.partition(b"-")[0]))]
             is_kin = is_kin or _kin()
             if name.endswith(b".run") and is_kin(alive):
                 _first = False

@@ -88,7 +88,8 @@ def _write(data):
         posix.mkdir(_path)
     except OSError:
         pass  # it is there, or writing says why not
-    name = b"%s/%d-%d" % (_path, _process, _started)
+    # Several interpreters of a process may start at once.
+    name = b"%s/%d-%d-%d" % (_path, _process, _started, id(_modules))
     descriptor = posix.open(name + b".tmp", posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o666)
     try:
         while data:
