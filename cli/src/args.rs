@@ -24,6 +24,15 @@ pub struct Arguments {
     #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
     pub set: Vec<String>,
 
+    /// A pipeline file (equip.toml, or a pyproject.toml with [tool.equip]); else, without --plugin, one is looked for from
+    /// the target upward.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+
+    /// Let a pipeline file that was found, not named, choose interpreters and libraries.
+    #[arg(long, global = true)]
+    pub trust_config: bool,
+
     /// The Python that the program runs with: a path, or a name on PATH.
     #[arg(long, value_name = "PYTHON", global = true)]
     pub python: Option<PathBuf>,
@@ -32,7 +41,7 @@ pub struct Arguments {
     #[arg(long)]
     pub force_rebuild: bool,
 
-    /// Do everything but write.
+    /// Do everything but write, and show what would be put where.
     #[arg(long)]
     pub dry_run: bool,
 
@@ -52,8 +61,8 @@ pub struct Arguments {
     #[arg(long, short, conflicts_with = "verbose", global = true)]
     pub quiet: bool,
 
-    /// Folders, `.py` and `.pyc` files.
-    #[arg(value_name = "TARGET", required = true)]
+    /// Folders, `.py` and `.pyc` files; those of the pipeline file where none is named.
+    #[arg(value_name = "TARGET")]
     pub targets: Vec<PathBuf>,
 }
 
@@ -71,6 +80,16 @@ pub enum Command {
     Callgraph(CallGraph),
     /// Judge every code object of a program.
     Verify(Targets),
+    /// Say whether a pipeline is valid, its plugins load and its snippets compile, and what it would touch.
+    Check(Pipeline),
+    #[allow(missing_docs)]
+    Select(Select),
+    /// Show the bytecode of a function before and after instrumenting.
+    Diff(Diff),
+    /// Write a commented pipeline file for a project.
+    Init(Init),
+    /// Print the JSON Schema of pipeline files.
+    Schema,
     /// Put the originals back.
     Restore(Targets),
     /// Show which files are plain, instrumented or out of date.
@@ -91,6 +110,65 @@ pub struct Targets {
     /// Folders, `.py` and `.pyc` files.
     #[arg(value_name = "TARGET", required = true)]
     pub targets: Vec<PathBuf>,
+}
+
+/// A pipeline and its targets.
+#[derive(Debug, Args)]
+pub struct Pipeline {
+    /// A plugin; repeat for several.
+    #[arg(long, value_name = "PLUGIN")]
+    pub plugin: Vec<String>,
+
+    /// An option of a plugin.
+    #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
+    pub set: Vec<String>,
+
+    /// Folders, `.py` and `.pyc` files; those of the pipeline file where none is named.
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<PathBuf>,
+}
+
+/// Print the declarations that a selection matches.
+///
+/// equip select 'methods in "shop.**" and calls = "*.execute"' app/
+///
+/// Kinds: functions, methods, lambdas, generators, coroutines, async_generators, properties, staticmethods,
+/// classmethods, nested, classes, modules, comprehensions. Tests: decorated, bases, calls, name, parameter, file
+/// (= or != a pattern); size, lines, loop_depth, parameters (compared with a number); line = 10..20. A pattern is
+/// module:qualname, or a module; * is any text without a dot, ** any number of parts. and, or, not, parentheses.
+#[derive(Debug, Args)]
+pub struct Select {
+    /// The selection.
+    #[arg(value_name = "SELECTION")]
+    pub selection: String,
+
+    /// Folders, `.py` and `.pyc` files.
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<PathBuf>,
+}
+
+/// What to compare.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// A plugin; without one the pipeline file counts, or what is in the file already.
+    #[arg(long, value_name = "PLUGIN")]
+    pub plugin: Vec<String>,
+
+    /// An option of a plugin.
+    #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
+    pub set: Vec<String>,
+
+    /// A `.py` or `.pyc`, `:` and a qualname.
+    #[arg(value_name = "TARGET:QUALNAME")]
+    pub target: String,
+}
+
+/// For which project.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Its folder.
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    pub folder: PathBuf,
 }
 
 /// What to disassemble.

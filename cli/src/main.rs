@@ -4,6 +4,7 @@
 mod args;
 mod calls;
 mod commands;
+mod config;
 mod coverage;
 mod flow;
 mod output;
@@ -28,6 +29,11 @@ fn main() -> ExitCode {
         Some(Command::Cfg(options)) => commands::cfg::run(options, &arguments),
         Some(Command::Callgraph(options)) => commands::callgraph::run(options, &arguments),
         Some(Command::Verify(options)) => commands::verify::run(options, &arguments),
+        Some(Command::Check(options)) => commands::check::run(options, &arguments),
+        Some(Command::Select(options)) => commands::select::run(options, &arguments),
+        Some(Command::Diff(options)) => commands::diff::run(options, &arguments),
+        Some(Command::Init(options)) => commands::init::run(options, &arguments),
+        Some(Command::Schema) => commands::check::schema(),
         Some(Command::Restore(options)) => commands::restore::run(options, &arguments),
         Some(Command::Status(options)) => commands::restore::status(options, &arguments),
         Some(Command::Run(options)) => commands::run::run(options, &arguments),

@@ -48,6 +48,8 @@ pub struct Author {
     pub version: String,
     /// Its options, as JSON text.
     pub options: String,
+    /// The text of the selection that says what it is shown; empty for all.
+    pub selection: String,
     /// What becomes of errors of snippets that do not say so themselves.
     pub on_error: OnError,
     /// Python modules that it brings along: name and source.

@@ -10,6 +10,7 @@ pub mod declaration;
 pub mod edits;
 mod facts;
 pub mod fragment;
+pub mod inject;
 pub mod isa;
 pub mod listing;
 pub mod marshal;
@@ -21,8 +22,9 @@ pub mod pyc;
 pub mod python;
 pub mod rewrite;
 pub mod run;
+pub mod select;
 pub mod snippet;
 pub mod store;
 pub mod verify;
 
-pub use equip_plugin_api::edit::{Edge, OnError, Position, Site, Snippet, Value, When};
+pub use equip_plugin_api::edit::{Edge, LoopEdge, OnError, Position, Site, Snippet, Value, When};

@@ -82,6 +82,7 @@ impl Pipeline<'_> {
                 author.name.as_bytes(),
                 author.version.as_bytes(),
                 author.options.as_bytes(),
+                author.selection.as_bytes(),
                 ON_ERROR[author.on_error as usize],
             ]);
             for (name, source) in &author.runtimes {

@@ -474,18 +474,22 @@ pub struct Visitor<'p> {
 }
 
 impl Visitor<'_> {
-    /// Shows the plugin all that it wants to see of a module, parents before children; gives its
-    /// closing words.
+    /// Shows the plugin all that it wants to see of a module and that is `shown`, parents before children;
+    /// gives its closing words.
     ///
     /// # Errors
     /// The first failure; the visitor is not called again after that.
     pub fn visit_module(
         mut self,
         host: &HostModule<'_>,
+        shown: &dyn Fn(DeclId) -> bool,
         sink: &mut dyn EditSink,
     ) -> Result<String, PluginError> {
         let interests = self.plugin.interests;
         for declaration in &host.declarations.list {
+            if !shown(declaration.id) {
+                continue;
+            }
             let (bit, hook) = match declaration.kind {
                 Kind::Module => (interest::MODULE, "visit_module"),
                 Kind::Class => (interest::CLASS, "visit_class"),

@@ -1,6 +1,7 @@
 //! A whole program: every module is read, visited, instrumented and staged; when all are done, the
 //! staged files are put in place together. Files run in parallel and are reported in path order.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,14 +13,16 @@ use serde::Serialize;
 
 use crate::compile::{Counts, Snippets};
 use crate::declaration::{DeclId, Declarations, declarations};
-use crate::edits::{Author, BadEdit, Edits, Requested, Templates};
+use crate::edits::{Author, BadEdit, Edits, Requested, Templates, site_name};
+use crate::inject::Injection;
 use crate::pipeline::{Error, Pipeline, Subject, is_entry_script};
-use crate::plugin::{self, EditSink, HostModule, Plugin};
+use crate::plugin::{EditSink, HostModule, Plugin};
 use crate::program::{self, Module, Program};
 use crate::provenance::Provenance;
 use crate::pyc::PycFile;
 use crate::python::Helpers;
 use crate::rewrite::Refusal;
+use crate::select::{self, Selection};
 use crate::store::{self, Change, Original};
 
 /// What a run is asked to do.
@@ -32,6 +35,121 @@ pub struct Options {
     pub jobs: usize,
     /// Where compiled snippets are kept.
     pub cache: Option<PathBuf>,
+    /// Says in the report what is asked for where.
+    pub plan: bool,
+}
+
+/// One step of a pipeline.
+pub struct Step<'p> {
+    /// Who asks for edits.
+    pub author: Author,
+    /// What it is shown; all where nothing is said.
+    pub selection: Option<Selection>,
+    /// How it asks.
+    pub work: Work<'p>,
+}
+
+/// How a step asks for edits.
+pub enum Work<'p> {
+    /// By a plugin's visitors.
+    Plugin(&'p Plugin),
+    /// As a pipeline file says.
+    Injections(&'p [Injection]),
+}
+
+impl<'p> Step<'p> {
+    /// A plugin that is shown all.
+    pub fn plugin(plugin: &'p Plugin) -> Self {
+        Step {
+            author: author(plugin),
+            selection: None,
+            work: Work::Plugin(plugin),
+        }
+    }
+
+    /// Its selections: its own, or those of its injections.
+    fn selections(&self) -> Vec<&Selection> {
+        match self.work {
+            Work::Plugin(_) => self.selection.iter().collect(),
+            Work::Injections(all) => all.iter().map(|one| &one.selection).collect(),
+        }
+    }
+}
+
+/// Work on a program beside what its modules are asked for.
+#[derive(Clone, Copy)]
+pub struct Watch<'w> {
+    /// Told how many files of how many are done.
+    pub progress: &'w (dyn Fn(usize, usize) + Sync),
+    /// Files that are instrumented; others lose what a pipeline put there before.
+    pub included: &'w (dyn Fn(&Module) -> bool + Sync),
+    /// Shown the plain and the instrumented bytes of each module that has edits.
+    pub result: &'w ShowResult<'w>,
+}
+
+/// Shown a module, its plain bytes and its instrumented ones.
+pub type ShowResult<'s> = dyn Fn(&Module, &[u8], &[u8]) + Sync + 's;
+
+impl Default for Watch<'_> {
+    fn default() -> Self {
+        Watch {
+            progress: &|_, _| {},
+            included: &|_| true,
+            result: &|_, _, _| {},
+        }
+    }
+}
+
+/// What one author asks for in one function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Planned {
+    /// Key of the declaration in its module.
+    pub function: String,
+    /// Its first line.
+    pub line: u32,
+    /// The author.
+    pub plugin: String,
+    /// The site.
+    pub site: String,
+    /// How many edits.
+    pub edits: usize,
+}
+
+/// A selection that matches nothing, in a program where something else may have been meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unmatched {
+    /// Number of the step.
+    pub step: usize,
+    /// Number of its injection; none for a plugin.
+    pub injection: Option<usize>,
+    /// Who.
+    pub plugin: String,
+    /// The selection.
+    pub selection: String,
+    /// For an injection whose declarations are there, but not the line in them.
+    pub line: Option<u32>,
+    /// Names close to what was written; lines, where the line is what is missing.
+    pub near: Vec<String>,
+}
+
+impl fmt::Display for Unmatched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unmatched {
+            selection, near, ..
+        } = self;
+        match self.line {
+            Some(line) => write!(
+                f,
+                "line {line} has no such code in what `{selection}` matches"
+            )?,
+            None => write!(f, "`{selection}` matches nothing")?,
+        }
+        match (self.line, near.is_empty()) {
+            (_, true) => Ok(()),
+            (Some(_), _) => write!(f, "; the nearest that have: {}", near.join(", ")),
+            (None, _) => write!(f, "; near misses: {}", near.join(", ")),
+        }
+    }
 }
 
 /// How bad a problem is: the exit status of the command line.
@@ -162,6 +280,9 @@ pub struct FileReport {
     /// What plugins had to say of it, in pipeline order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What was asked for, if the plan was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<Planned>,
 }
 
 /// What a run did.
@@ -171,6 +292,8 @@ pub struct Report {
     pub files: Vec<FileReport>,
     /// What went wrong.
     pub problems: Vec<Problem>,
+    /// Selections that match nothing.
+    pub unmatched: Vec<Unmatched>,
     /// Snippet shapes compiled in this run.
     pub compiled_snippets: usize,
     /// Snippet shapes found in the cache.
@@ -206,6 +329,7 @@ pub fn author(plugin: &Plugin) -> Author {
         name: plugin.name.clone(),
         version: plugin.version.clone(),
         options: plugin.options.clone(),
+        selection: String::new(),
         on_error: plugin.on_error,
         runtimes: plugin
             .runtimes
@@ -217,11 +341,21 @@ pub fn author(plugin: &Plugin) -> Author {
 
 struct Run<'r> {
     pipeline: Pipeline<'r>,
-    plugins: &'r [Plugin],
+    steps: &'r [Step<'r>],
+    watch: Watch<'r>,
     helpers: &'r Helpers,
     templates: Templates,
     options: &'r Options,
     hash: String,
+    /// For each step, for each of its selections.
+    hits: Vec<Vec<Hits>>,
+}
+
+/// How often a selection matched, and how many edits came of it.
+#[derive(Default)]
+struct Hits {
+    selected: AtomicUsize,
+    placed: AtomicUsize,
 }
 
 struct Done {
@@ -230,15 +364,15 @@ struct Done {
     problems: Vec<Problem>,
 }
 
-/// Instruments a program. `progress` is told how many files of how many are done.
+/// Instruments a program.
 pub fn run(
     program: &Program,
-    plugins: &[Plugin],
+    steps: &[Step<'_>],
     helpers: Arc<Helpers>,
     options: &Options,
-    progress: &(dyn Fn(usize, usize) + Sync),
+    watch: Watch<'_>,
 ) -> Report {
-    let authors: Vec<_> = plugins.iter().map(author).collect();
+    let authors: Vec<_> = steps.iter().map(|step| step.author.clone()).collect();
     let snippets = Snippets::new(helpers.clone(), options.cache.clone());
     let pipeline = Pipeline {
         authors: &authors,
@@ -247,11 +381,16 @@ pub fn run(
     let hash = pipeline.hash();
     let run = Run {
         pipeline,
-        plugins,
+        steps,
+        watch,
         helpers: &helpers,
         templates: Templates::default(),
         options,
         hash,
+        hits: steps
+            .iter()
+            .map(|step| step.selections().iter().map(|_| Hits::default()).collect())
+            .collect(),
     };
     for leftover in &program.leftovers {
         store::remove_leftover(leftover);
@@ -262,7 +401,7 @@ pub fn run(
         let modules = program.modules.par_iter().with_max_len(8);
         let results = modules.map(|module| {
             let done = run.module(module);
-            progress(finished.fetch_add(1, Ordering::Relaxed) + 1, total);
+            (watch.progress)(finished.fetch_add(1, Ordering::Relaxed) + 1, total);
             done
         });
         results.collect()
@@ -286,6 +425,14 @@ pub fn run(
         files.push(one.report);
     }
     merge_equal(&mut problems);
+    let unmatched = run.unmatched(program);
+    for one in unmatched.iter().filter(|one| one.line.is_some()) {
+        problems.push(Problem {
+            severity: Severity::Edit,
+            plugin: Some(one.plugin.clone()),
+            ..Problem::file(&common_folder(program), one)
+        });
+    }
     let hopeless = problems
         .iter()
         .any(|problem| problem.severity == Severity::Edit);
@@ -302,6 +449,7 @@ pub fn run(
     Report {
         files,
         problems,
+        unmatched,
         compiled_snippets: compiled,
         cached_snippets: cached,
         helpers: helpers.count(),
@@ -363,6 +511,7 @@ impl Run<'_> {
             entry_script: None,
             compiled: false,
             notes: Vec::new(),
+            plan: Vec::new(),
         };
         let mut done = Done {
             report,
@@ -397,7 +546,13 @@ impl Run<'_> {
         let pyc = PycFile::parse(&plain).map_err(|error| fail(error.to_string()))?;
         let declarations = declarations(&pyc);
         let name = program::module_name(module);
-        let edits = self.visit(module, &name, &pyc, &declarations, &mut done.report.notes)?;
+        let edits = match (self.watch.included)(module) {
+            true => self.visit(module, &name, &pyc, &declarations, &mut done.report.notes)?,
+            false => Edits::default(),
+        };
+        if self.options.plan {
+            done.report.plan = self.plan(&declarations, &edits);
+        }
         if is_entry_script(&pyc, module.source.as_deref()) {
             done.report.entry_script = module.source.clone();
         }
@@ -422,6 +577,7 @@ impl Run<'_> {
             .pipeline
             .apply(&plain, pyc, &declarations, &edits, subject);
         let result = result.map_err(|error| vec![self.problem(file, &declarations, error)])?;
+        (self.watch.result)(module, &plain, &result.bytes);
         if same.is_some_and(|bytes| bytes == result.bytes) {
             done.report.status = Status::Unchanged;
             return Ok(());
@@ -498,31 +654,53 @@ impl Run<'_> {
     ) -> Result<Edits, Vec<Problem>> {
         let file = module.source.as_deref().unwrap_or(&module.pyc);
         let host = HostModule::new(pyc, declarations, name);
+        let subject = select::Subject::new(pyc, declarations, name, file);
         let mut edits = Edits::default();
         let mut problems = Vec::new();
-        for (author, plugin) in self.plugins.iter().enumerate() {
-            let failed = |error: plugin::PluginError| Problem {
-                severity: Severity::Edit,
-                plugin: Some(plugin.name.clone()),
-                function: error.during.clone(),
-                ..Problem::file(file, error.reason())
-            };
-            let mut sink = Sink {
-                edits: &mut edits,
-                templates: &self.templates,
-                author: (author, &self.pipeline.authors[author]),
-                bad: Vec::new(),
-            };
-            let visited = plugin
-                .start()
-                .and_then(|visitor| visitor.visit_module(&host, &mut sink));
-            let bad = std::mem::take(&mut sink.bad);
-            match visited {
-                Ok(note) if note.is_empty() => {}
-                Ok(note) => notes.push(format!("{}: {note}", plugin.name)),
-                // A visitor that hands an edit's refusal on says nothing new.
-                Err(_) if !bad.is_empty() => {}
-                Err(error) => problems.push(failed(error)),
+        for (author, step) in self.steps.iter().enumerate() {
+            let who = (author, &self.pipeline.authors[author]);
+            let mut bad = Vec::new();
+            match step.work {
+                Work::Injections(all) => {
+                    for (injection, hits) in all.iter().zip(&self.hits[author]) {
+                        match injection.place(pyc, &subject, &mut edits, &self.templates, who) {
+                            Ok(found) => hits.add(found.selected, found.placed),
+                            Err(error) => bad.push(error),
+                        }
+                    }
+                }
+                Work::Plugin(plugin) => {
+                    let mut sink = Sink {
+                        edits: &mut edits,
+                        templates: &self.templates,
+                        author: who,
+                        bad: Vec::new(),
+                    };
+                    let shown = |id| match &step.selection {
+                        None => true,
+                        Some(selection) => {
+                            let matches = selection.matches(&subject, id);
+                            self.hits[author][0].add(usize::from(matches), 0);
+                            matches
+                        }
+                    };
+                    let visited = plugin
+                        .start()
+                        .and_then(|visitor| visitor.visit_module(&host, &shown, &mut sink));
+                    bad = std::mem::take(&mut sink.bad);
+                    match visited {
+                        Ok(note) if note.is_empty() => {}
+                        Ok(note) => notes.push(format!("{}: {note}", plugin.name)),
+                        // A visitor that hands an edit's refusal on says nothing new.
+                        Err(_) if !bad.is_empty() => {}
+                        Err(error) => problems.push(Problem {
+                            severity: Severity::Edit,
+                            plugin: Some(plugin.name.clone()),
+                            function: error.during.clone(),
+                            ..Problem::file(file, error.reason())
+                        }),
+                    }
+                }
             }
             problems.extend(
                 bad.into_iter()
@@ -534,6 +712,99 @@ impl Run<'_> {
         } else {
             Err(problems)
         }
+    }
+
+    /// What is asked for, by function, author and site.
+    fn plan(&self, declarations: &Declarations<'_>, edits: &Edits) -> Vec<Planned> {
+        let keys = declarations.keys();
+        let mut found: BTreeMap<(DeclId, usize, String), usize> = BTreeMap::new();
+        for edit in &edits.list {
+            let key = (edit.declaration, edit.author, site_name(edit.site));
+            *found.entry(key).or_default() += 1;
+        }
+        let module = declarations.module().id;
+        for binding in &edits.bindings {
+            let key = (module, binding.author, "import".to_owned());
+            *found.entry(key).or_default() += 1;
+        }
+        let planned = found
+            .into_iter()
+            .map(|((id, author, site), edits)| Planned {
+                function: keys[id.0 as usize].clone(),
+                line: declarations.list[id.0 as usize].first_line,
+                plugin: self.pipeline.authors[author].name.clone(),
+                site,
+                edits,
+            });
+        planned.collect()
+    }
+
+    /// Selections that found nothing. Only then the program is looked at a second time, for what may have
+    /// been meant.
+    fn unmatched(&self, program: &Program) -> Vec<Unmatched> {
+        let mut found = Vec::new();
+        for (step, hits) in self.hits.iter().enumerate() {
+            for (index, hits) in hits.iter().enumerate() {
+                let (selected, placed) = (
+                    hits.selected.load(Ordering::Relaxed),
+                    hits.placed.load(Ordering::Relaxed),
+                );
+                let injection = match self.steps[step].work {
+                    Work::Injections(all) => Some(&all[index]),
+                    Work::Plugin(_) => None,
+                };
+                let line = injection.and_then(|one| one.at.line());
+                if selected == 0 || line.is_some() && placed == 0 {
+                    found.push((
+                        step,
+                        injection.map(|one| (index, one)),
+                        line.filter(|_| selected > 0),
+                    ));
+                }
+            }
+        }
+        if found.is_empty() {
+            return Vec::new();
+        }
+        let selection =
+            |step: usize, index: Option<usize>| self.steps[step].selections()[index.unwrap_or(0)];
+        let wanted: Vec<_> = found
+            .iter()
+            .map(|(step, injection, _)| selection(*step, injection.map(|(index, _)| index)))
+            .collect();
+        let mut names = select::Names::default();
+        let mut lines: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); found.len()];
+        for module in &program.modules {
+            let Ok(Some(start)) = self.plain_bytes(module) else {
+                continue;
+            };
+            let Ok(pyc) = PycFile::parse(&start.plain) else {
+                continue;
+            };
+            let declarations = declarations(&pyc);
+            let name = program::module_name(module);
+            let file = module.source.as_deref().unwrap_or(&module.pyc);
+            let subject = select::Subject::new(&pyc, &declarations, &name, file);
+            names.add(&subject, &wanted);
+            for ((_, injection, line), lines) in found.iter().zip(&mut lines) {
+                if let (Some((_, injection)), Some(_)) = (injection, line) {
+                    lines.extend(injection.lines(&pyc, &subject));
+                }
+            }
+        }
+        let found = found.into_iter().zip(wanted).zip(lines);
+        let told = found.map(|(((step, injection, line), selection), lines)| Unmatched {
+            step,
+            injection: injection.map(|(index, _)| index),
+            plugin: self.steps[step].author.name.clone(),
+            selection: selection.text.clone(),
+            line,
+            near: match line {
+                Some(line) => nearest_lines(lines, line),
+                None => select::near_misses(selection, &names),
+            },
+        });
+        told.collect()
     }
 
     fn problem(&self, file: &Path, declarations: &Declarations<'_>, error: Error) -> Problem {
@@ -584,6 +855,38 @@ impl Run<'_> {
             snippet,
         }
     }
+}
+
+impl Hits {
+    fn add(&self, selected: usize, placed: usize) {
+        self.selected.fetch_add(selected, Ordering::Relaxed);
+        self.placed.fetch_add(placed, Ordering::Relaxed);
+    }
+}
+
+/// Up to four, in ascending order.
+fn nearest_lines(lines: BTreeSet<u32>, wanted: u32) -> Vec<String> {
+    let mut lines: Vec<u32> = lines.into_iter().collect();
+    lines.sort_by_key(|line| line.abs_diff(wanted));
+    lines.truncate(4);
+    lines.sort_unstable();
+    lines.iter().map(u32::to_string).collect()
+}
+
+/// The innermost folder that holds all of a program.
+fn common_folder(program: &Program) -> PathBuf {
+    let mut files = program.modules.iter().map(|module| {
+        let file = module.source.as_deref().unwrap_or(&module.pyc);
+        file.parent().unwrap_or(file)
+    });
+    let first = files.next().unwrap_or(Path::new("."));
+    let common = files.fold(first, |common, file| {
+        let mut shared = common.ancestors();
+        shared
+            .find(|folder| file.starts_with(folder))
+            .unwrap_or(common)
+    });
+    common.to_owned()
 }
 
 struct Sink<'s> {

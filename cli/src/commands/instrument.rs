@@ -1,161 +1,89 @@
 //! The main job.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use equip_core::OnError;
 use equip_core::compile::Snippets;
-use equip_core::plugin::{Loader, Plugin};
+use equip_core::plugin::Loader;
 use equip_core::python::Helpers;
-use equip_core::run::{self, Options, Report, Status};
-use equip_core::snippet::nearest;
+use equip_core::run::{self, Options, Report, ShowResult, Status, Watch};
 
 use crate::args::{Arguments, Format};
+use crate::config::{self, Asked, Prepared};
 use crate::output::{note, out};
 use crate::progress;
 
-/// Exit status of a plugin or option error.
-const EDIT: u8 = 3;
-/// The option that every plugin has.
-const ON_ERROR: &str = "on_error";
-
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
-    if arguments.plugin.is_empty() {
-        bail!(
-            "nothing to do: name a plugin with --plugin (equip plugins lists those that are found)"
-        );
-    }
-    let plugins = load(arguments)?;
-    let program = super::find(&arguments.targets, arguments)?;
-    let helpers = Arc::new(Helpers::new(super::search(arguments)));
+    let asked = Asked {
+        plugins: &arguments.plugin,
+        set: &arguments.set,
+        config: arguments.config.as_deref(),
+        trust: arguments.trust_config,
+        targets: &arguments.targets,
+    };
+    let prepared = config::prepare(&asked, arguments)?;
     let options = Options {
         force_rebuild: arguments.force_rebuild,
         dry_run: arguments.dry_run,
         jobs: arguments.jobs,
         cache: Snippets::default_cache(),
+        plan: arguments.dry_run,
     };
-    let bar = progress::bar(program.modules.len(), arguments.quiet);
-    let report = run::run(&program, &plugins, helpers, &options, &|done, _| {
-        bar.set_position(done as u64)
-    });
-    bar.finish_and_clear();
+    let report = execute(&prepared, &options, &|_, _, _| {}, arguments)?;
     match arguments.report {
         Format::Json => out!("{}", serde_json::to_string_pretty(&report)?),
-        Format::Text => show(&report, arguments),
+        Format::Text => show(&prepared, &report, arguments),
     }
     Ok(report.exit_status())
 }
 
-/// Loads and configures the plugins, in order.
-fn load(arguments: &Arguments) -> anyhow::Result<Vec<Plugin>> {
-    let loader = Loader::from_environment();
-    let folder = std::env::current_dir().context("the current folder is gone")?;
-    let failed = |message: String| anyhow::Error::from(crate::Status(EDIT, message));
-    let mut libraries = Vec::new();
-    for name in &arguments.plugin {
-        let path = loader
-            .find(name, &folder)
-            .map_err(|error| failed(error.to_string()))?;
-        let library = loader.load(&path).map_err(|error| {
-            if let Some(detail) = error.detail() {
-                tracing::debug!("{detail}");
+/// Runs a pipeline, with a bar on a terminal.
+pub fn execute(
+    prepared: &Prepared,
+    options: &Options,
+    result: &ShowResult<'_>,
+    arguments: &Arguments,
+) -> anyhow::Result<Report> {
+    let search = prepared.search(arguments);
+    let program = super::find_with(&prepared.targets, &search)?;
+    let helpers = Arc::new(Helpers::new(search));
+    let bar = progress::bar(program.modules.len(), arguments.quiet);
+    let watch = Watch {
+        progress: &|done, _| bar.set_position(done as u64),
+        included: &|module| prepared.includes(module),
+        result,
+    };
+    let report = run::run(&program, &prepared.steps(), helpers, options, watch);
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+/// What a run would put where.
+fn show_plan(report: &Report) {
+    for file in report.files.iter().filter(|file| !file.plan.is_empty()) {
+        out!("{}", file.file.display());
+        let mut last = None;
+        for one in &file.plan {
+            if last != Some(&one.function) {
+                out!("  {} (line {})", one.function, one.line);
+                last = Some(&one.function);
             }
-            failed(error.to_string())
-        })?;
-        if !library.unwinds {
-            tracing::warn!(
-                "plugin {} was built with panic = \"abort\": a panic in it ends equip",
-                library.name
-            );
-        }
-        tracing::info!(
-            "plugin {} {} from {}",
-            library.name,
-            library.version,
-            path.display()
-        );
-        libraries.push(library);
-    }
-    let names: Vec<&str> = libraries
-        .iter()
-        .map(|library| library.name.as_str())
-        .collect();
-    let mut options = settings(&arguments.set, &names)?;
-    let mut plugins = Vec::new();
-    for library in &libraries {
-        let mut table = options.remove(library.name.as_str()).unwrap_or_default();
-        // This one is the host's, whatever the plugin.
-        let on_error = table
-            .remove(ON_ERROR)
-            .map(|value| on_error(&library.name, &value));
-        let json = serde_json::to_string(&table)?;
-        let mut plugin = library
-            .configure(&json)
-            .map_err(|error| failed(error.to_string()))?;
-        if let Some(on_error) = on_error {
-            plugin.on_error = on_error?;
-        }
-        plugins.push(plugin);
-    }
-    Ok(plugins)
-}
-
-/// What becomes of errors of a plugin's snippets.
-fn on_error(plugin: &str, value: &toml::Value) -> anyhow::Result<OnError> {
-    match value.as_str() {
-        Some("raise") => Ok(OnError::Raise),
-        Some("ignore") => Ok(OnError::Ignore),
-        Some("log") => Ok(OnError::Log),
-        _ => {
-            let message =
-                format!("--set {plugin}.{ON_ERROR}: {value} is none of raise, ignore and log");
-            Err(crate::Status(EDIT, message).into())
+            let times = if one.edits > 1 {
+                format!(" ({} edits)", one.edits)
+            } else {
+                String::new()
+            };
+            out!("    {}: {}{times}", one.plugin, one.site);
         }
     }
 }
 
-/// `plugin.key=value` for each plugin.
-fn settings(set: &[String], names: &[&str]) -> anyhow::Result<BTreeMap<String, toml::Table>> {
-    let mut options: BTreeMap<String, toml::Table> = BTreeMap::new();
-    for one in set {
-        let failed = |message: String| {
-            anyhow::Error::from(crate::Status(EDIT, format!("--set {one}: {message}")))
-        };
-        let Some(((plugin, key), value)) = one
-            .split_once('=')
-            .and_then(|(name, value)| Some((name.split_once('.')?, value)))
-        else {
-            return Err(failed("it has the form plugin.key=value".to_owned()));
-        };
-        if !names.contains(&plugin) {
-            let near = nearest(plugin, names)
-                .map(|name| format!("; did you mean {name}?"))
-                .unwrap_or_default();
-            return Err(failed(format!("no plugin {plugin} in this run{near}")));
-        }
-        let text = format!("value = {value}");
-        let parsed = text
-            .parse::<toml::Table>()
-            .ok()
-            .and_then(|mut table| table.remove("value"));
-        let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
-        options
-            .entry(plugin.to_owned())
-            .or_default()
-            .insert(key.to_owned(), value);
-    }
-    Ok(options)
-}
-
-fn show(report: &Report, arguments: &Arguments) {
-    for problem in &report.problems {
-        note!("error: {problem}");
-    }
+pub fn show(prepared: &Prepared, report: &Report, arguments: &Arguments) {
+    prepared.say(report, arguments);
     if arguments.quiet {
         return;
     }
+    show_plan(report);
     for file in &report.files {
         if arguments.verbose > 0 {
             let what = match &file.status {

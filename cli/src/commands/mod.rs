@@ -2,12 +2,16 @@
 
 pub mod callgraph;
 pub mod cfg;
+pub mod check;
 pub mod counts;
 pub mod coverage;
+pub mod diff;
+pub mod init;
 pub mod inspect;
 pub mod instrument;
 pub mod restore;
 pub mod run;
+pub mod select;
 pub mod verify;
 
 use equip_core::program::{self, Program};
@@ -23,8 +27,12 @@ pub fn search(arguments: &Arguments) -> Search {
 
 /// The modules of the targets that a command was given.
 pub fn find(targets: &[std::path::PathBuf], arguments: &Arguments) -> anyhow::Result<Program> {
-    let found = program::find(targets, &search(arguments));
-    found.map_err(|error| {
+    find_with(targets, &search(arguments))
+}
+
+/// The same, with interpreters that a pipeline chose.
+pub fn find_with(targets: &[std::path::PathBuf], search: &Search) -> anyhow::Result<Program> {
+    program::find(targets, search).map_err(|error| {
         let status = match error {
             program::Error::NoTarget { .. } | program::Error::Ambiguous { .. } => 2,
             _ => 1,

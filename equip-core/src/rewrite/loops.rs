@@ -53,6 +53,38 @@ pub(super) fn of_source(body: &Body) -> Vec<SourceLoop> {
     graph.all()
 }
 
+/// How many loops of the source are around what is deepest in them.
+pub(super) fn depth(body: &Body) -> u32 {
+    let cfg = Cfg::of(body, Exceptions::Ignored);
+    let natural = loops(&cfg.graph, &dominators(&cfg.graph, cfg.entry));
+    let of_source = |id: &LoopId| {
+        let head = cfg.block(natural.get(*id).head).start as usize;
+        !is_of_compiler(body, head)
+    };
+    let around = |node| natural.around(node).filter(of_source).count() as u32;
+    cfg.graph.node_indices().map(around).max().unwrap_or(0)
+}
+
+/// Whether the loop of that head is none of the source's: of a delegation, or of `any(…)` and the like.
+fn is_of_compiler(body: &Body, head: usize) -> bool {
+    let instrs = &body.instrs;
+    match instrs[head].opcode {
+        Opcode::SEND => true,
+        Opcode::FOR_ITER => {
+            // An item of a loop of the source is bound to something.
+            let mut behind = instrs[head + 1..].iter();
+            let first = behind.find(|instr| instr.opcode != Opcode::NOT_TAKEN);
+            first.is_some_and(|instr| {
+                matches!(
+                    instr.opcode,
+                    Opcode::TO_BOOL | Opcode::LIST_APPEND | Opcode::SET_ADD
+                )
+            })
+        }
+        _ => false,
+    }
+}
+
 struct Graph<'g> {
     body: &'g Body,
     cfg: &'g Cfg,
@@ -107,7 +139,7 @@ impl Graph<'_> {
         let mut found: Vec<(usize, SourceLoop)> = Vec::new();
         for (at, one) in loops.iter().enumerate() {
             let (head, mine) = (self.start(one.head), &back_edges[at]);
-            if self.is_of_compiler(head) || mine.is_empty() {
+            if is_of_compiler(self.body, head) || mine.is_empty() {
                 continue;
             }
             let all = [&mine[..], &one.back_edges].concat();
@@ -131,7 +163,7 @@ impl Graph<'_> {
             let loops = matches!(instr.opcode, Opcode::FOR_ITER | Opcode::GET_ANEXT);
             let known = found.iter().any(|(head, _)| *head == at);
             let reached = self.cfg.block_of(at).is_some();
-            if loops && !known && reached && !self.is_of_compiler(at) {
+            if loops && !known && reached && !is_of_compiler(self.body, at) {
                 let place = found.partition_point(|(head, _)| *head < at);
                 found.insert(place, (at, self.source_loop(at, &[], &[], None)));
             }
@@ -181,26 +213,6 @@ impl Graph<'_> {
 
     fn start(&self, node: NodeIndex) -> usize {
         self.cfg.block(node).start as usize
-    }
-
-    /// Whether the loop of that head is none of the source's: of a delegation, or of `any(…)` and the like.
-    fn is_of_compiler(&self, head: usize) -> bool {
-        let instrs = &self.body.instrs;
-        match instrs[head].opcode {
-            Opcode::SEND => true,
-            Opcode::FOR_ITER => {
-                // An item of a loop of the source is bound to something.
-                let mut behind = instrs[head + 1..].iter();
-                let first = behind.find(|instr| instr.opcode != Opcode::NOT_TAKEN);
-                first.is_some_and(|instr| {
-                    matches!(
-                        instr.opcode,
-                        Opcode::TO_BOOL | Opcode::LIST_APPEND | Opcode::SET_ADD
-                    )
-                })
-            }
-            _ => false,
-        }
     }
 
     /// The loop's condition, if it stands above it and is repeated in it.

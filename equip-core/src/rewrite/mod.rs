@@ -877,6 +877,27 @@ pub fn lines(body: &Body) -> Vec<u32> {
     lines
 }
 
+/// For each loop of the source the instructions that are its heads, with its line.
+pub fn loop_heads(body: &Body) -> Vec<(u32, u32)> {
+    let points = sites::loops(body, None, LoopEdge::Head);
+    let heads = points.iter().map(|point| (point.at, line_of(body, point)));
+    heads.collect()
+}
+
+/// How many loops of the source are around what is deepest in them.
+pub fn loop_depth(body: &Body) -> u32 {
+    loops::depth(body)
+}
+
+/// The conditionals of the program, with their lines.
+pub fn conditionals(body: &Body) -> Vec<(u32, u32)> {
+    let all = 0..body.instrs.len();
+    let found = all.filter(|at| is_conditional(body, *at));
+    found
+        .map(|at| (at as u32, body.instrs[at].location.line.max(0) as u32))
+        .collect()
+}
+
 /// The line that an arrival is at.
 fn line_of(body: &Body, point: &Point) -> u32 {
     let at = point.line_of.unwrap_or(point.at);

@@ -1,0 +1,66 @@
+//! Whether a pipeline is sound, without writing anything; what pipeline files look like.
+
+use equip_core::compile::Snippets;
+use equip_core::run::{Options, Status};
+
+use super::instrument::{execute, show};
+use crate::args::{Arguments, Format, Pipeline};
+use crate::config::{self, Asked, keys};
+use crate::output::{note, out};
+
+pub fn run(options: &Pipeline, arguments: &Arguments) -> anyhow::Result<u8> {
+    let asked = Asked {
+        plugins: &options.plugin,
+        set: &options.set,
+        config: arguments.config.as_deref(),
+        trust: arguments.trust_config,
+        targets: &options.targets,
+    };
+    let prepared = config::prepare(&asked, arguments)?;
+    let run = Options {
+        force_rebuild: false,
+        dry_run: true,
+        jobs: arguments.jobs,
+        cache: Snippets::default_cache(),
+        plan: true,
+    };
+    let report = execute(&prepared, &run, &|_, _, _| {}, arguments)?;
+    let status = report.exit_status();
+    if arguments.report == Format::Json {
+        out!("{}", serde_json::to_string_pretty(&report)?);
+        return Ok(status);
+    }
+    show(&prepared, &report, arguments);
+    if arguments.quiet {
+        return Ok(status);
+    }
+    let touched = report
+        .files
+        .iter()
+        .filter(|file| !matches!(file.status, Status::NoEdits));
+    let functions: usize = report
+        .files
+        .iter()
+        .map(|file| {
+            let mut names: Vec<_> = file.plan.iter().map(|one| &one.function).collect();
+            names.dedup();
+            names.len()
+        })
+        .sum();
+    let verdict = if status == 0 {
+        "the pipeline is sound"
+    } else {
+        "the pipeline is not sound"
+    };
+    note!(
+        "{verdict}: it touches {functions} scopes in {} of {} files",
+        touched.count(),
+        report.files.len()
+    );
+    Ok(status)
+}
+
+pub fn schema() -> anyhow::Result<u8> {
+    out!("{}", serde_json::to_string_pretty(&keys::schema())?);
+    Ok(0)
+}

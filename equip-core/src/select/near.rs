@@ -1,0 +1,155 @@
+//! What a selection that matches nothing may have meant.
+
+use std::collections::BTreeSet;
+
+use super::grammar::{Node, Text};
+use super::{Selection, Subject, texts};
+use crate::declaration::{DeclId, Kind};
+
+/// Names of a program that selections can speak of.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    modules: BTreeSet<String>,
+    /// `module:qualname`
+    declarations: BTreeSet<String>,
+    decorators: BTreeSet<String>,
+    bases: BTreeSet<String>,
+    calls: BTreeSet<String>,
+    names: BTreeSet<String>,
+    parameters: BTreeSet<String>,
+}
+
+impl Names {
+    /// Adds those of a module; what is called only where a selection speaks of it.
+    pub fn add(&mut self, subject: &Subject<'_, '_>, selections: &[&Selection]) {
+        self.modules.insert(subject.module().to_owned());
+        let calls = selections.iter().any(|selection| {
+            super::any(selection.root(), &|node| {
+                matches!(node, Node::Text(Text::Calls, _))
+            })
+        });
+        for (index, one) in subject.declarations().list.iter().enumerate() {
+            let id = DeclId(index as u32);
+            if matches!(one.kind, Kind::Annotation | Kind::Comprehension) {
+                continue;
+            }
+            self.declarations
+                .insert(format!("{}:{}", subject.module(), subject.qualname(id)));
+            let lists = [
+                (Text::Decorated, &mut self.decorators),
+                (Text::Bases, &mut self.bases),
+                (Text::Name, &mut self.names),
+                (Text::Parameter, &mut self.parameters),
+            ];
+            for (text, names) in lists {
+                texts(text, subject, id, &mut |found| {
+                    names.insert(found.to_owned());
+                    false
+                });
+            }
+            if calls {
+                texts(Text::Calls, subject, id, &mut |found| {
+                    self.calls.insert(found.to_owned());
+                    false
+                });
+            }
+        }
+    }
+
+    fn of<'n>(
+        &'n self,
+        node: &'n Node,
+    ) -> Option<(&'static str, &'n str, Vec<&'n BTreeSet<String>>)> {
+        match node {
+            Node::Is(pattern) | Node::In(pattern) if pattern.has_qualname() => {
+                Some(("", &pattern.text, vec![&self.declarations]))
+            }
+            // What has no `:` may have been meant as a qualname.
+            Node::Is(pattern) | Node::In(pattern) => {
+                Some(("", &pattern.text, vec![&self.modules, &self.declarations]))
+            }
+            Node::Text(text, pattern) => {
+                let (key, names) = match text {
+                    Text::Decorated => ("decorated = ", &self.decorators),
+                    Text::Bases => ("bases = ", &self.bases),
+                    Text::Calls => ("calls = ", &self.calls),
+                    Text::Name => ("name = ", &self.names),
+                    Text::Parameter => ("parameter = ", &self.parameters),
+                    Text::File => return None,
+                };
+                Some((key, &pattern.text, vec![names]))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Most near misses of one selection.
+const SHOWN: usize = 3;
+
+/// Names close to those of a selection, as the selection would be written; the closest first. Patterns
+/// that match something have none.
+pub fn near_misses(selection: &Selection, names: &Names) -> Vec<String> {
+    let mut leaves = Vec::new();
+    collect(selection.root(), &mut leaves);
+    let mut found: Vec<(usize, String)> = Vec::new();
+    for leaf in leaves {
+        let Some((key, wanted, lists)) = names.of(leaf) else {
+            continue;
+        };
+        for name in lists.into_iter().flatten() {
+            if let Some(distance) = distance(wanted, name) {
+                found.push((distance, format!("{key}{name}")));
+            }
+        }
+    }
+    found.sort();
+    found.dedup_by(|a, b| a.1 == b.1);
+    found
+        .into_iter()
+        .map(|(_, name)| name)
+        .take(SHOWN)
+        .collect()
+}
+
+fn collect<'n>(node: &'n Node, out: &mut Vec<&'n Node>) {
+    match node {
+        Node::Or(nodes) | Node::And(nodes) => nodes.iter().for_each(|node| collect(node, out)),
+        Node::Not(_) => {}
+        leaf => out.push(leaf),
+    }
+}
+
+/// How far a name is from what was written, if that is not too far; letters alone count, not their case. A name
+/// whose last part is the same is near.
+fn distance(wanted: &str, name: &str) -> Option<usize> {
+    let (wanted, name) = (wanted.to_lowercase(), name.to_lowercase());
+    let plain: String = wanted.chars().filter(|c| !"*?[]{}".contains(*c)).collect();
+    let last = |text: &str| {
+        text.rsplit(['.', ':'])
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let steps = edits(&plain, &name, 2 + plain.len() / 4);
+    let same_end = !last(&plain).is_empty() && last(&plain) == last(&name);
+    steps.or(same_end.then_some(4 + plain.len() / 4))
+}
+
+/// Levenshtein's distance, if it is at most `limit`.
+fn edits(a: &str, b: &str, limit: usize) -> Option<usize> {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.len().abs_diff(b.len()) > limit {
+        return None;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, c) in a.iter().enumerate() {
+        let mut last = std::mem::replace(&mut row[0], i + 1);
+        for (j, d) in b.iter().enumerate() {
+            let change = last + usize::from(c != d);
+            last = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(last + 1);
+        }
+    }
+    Some(row[b.len()]).filter(|steps| *steps <= limit)
+}
