@@ -345,6 +345,7 @@ fn what_a_found_file_may_not_do() {
         ("python = \".venv/bin/python\"", "names a program to run"),
         ("python = \"python3\"", "names a program to run"),
         ("targets = [\"../victim.py\"]", "outside the folder"),
+        ("output = \"../other\"", "outside the folder"),
         ("[[plugin]]\nname = \"./libx.so\"", "path of a library"),
         ("[[plugin]]\nname = \"libx.so\"", "path of a library"),
         ("[[plugin]]\nname = \"/etc/x\"", "path of a library"),
@@ -577,4 +578,79 @@ fn the_schema_knows_every_key_of_the_page() {
         }
     }
     assert!(count > 15, "{count}");
+}
+
+#[test]
+fn a_copy_is_instrumented_and_the_program_stays_as_it_is() {
+    for one in interpreters() {
+        let folder = scratch();
+        let package = folder.path().join("src/pack");
+        std::fs::create_dir_all(package.join("sub")).unwrap();
+        std::fs::write(package.join("__init__.py"), "").unwrap();
+        std::fs::write(package.join("data.txt"), "data").unwrap();
+        std::fs::write(package.join("sub/__init__.py"), "").unwrap();
+        std::fs::write(
+            package.join("sub/mod.py"),
+            "import pack\ndef f(): return open(pack.__path__[0] + '/data.txt').read()\n",
+        )
+        .unwrap();
+        std::fs::write(package.join("other.py"), "def g(): return 1\n").unwrap();
+        let pipeline = "targets = [\"src/pack\"]\noutput = \"out\"\nexclude = [\"src/pack/other.py\"]\n[[inject]]\nat = \"before\"\nmatch = \"functions in pack.**\"\ncode = \"print('{qualname}')\"\n";
+        std::fs::write(folder.path().join("equip.toml"), pipeline).unwrap();
+        let call = "from pack.sub.mod import f; from pack.other import g; print(f(), g())";
+        let run = |place: &str| {
+            text(
+                &ok(python(one, folder.path())
+                    .env("PYTHONPATH", folder.path().join(place))
+                    .args(["-c", call]))
+                .stdout,
+            )
+        };
+        let go = |args: &[&str]| {
+            equip(folder.path())
+                .args(args)
+                .arg("--python")
+                .arg(&one.path)
+                .output()
+                .unwrap()
+        };
+        assert_eq!(run("src"), "data 1\n");
+        // Twice: the second replaces what the first made.
+        for _ in 0..2 {
+            let output = go(&[]);
+            assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+            assert_eq!(run("out"), "f\ndata 1\n");
+            assert_eq!(run("src"), "data 1\n");
+        }
+        // A part of a package: its modules keep their names.
+        let output = go(&["--out", "part", "src/pack/sub"]);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        assert_eq!(run("part"), "f\ndata 1\n");
+        // What goes wrong leaves the last good copy.
+        std::fs::write(
+            folder.path().join("equip.toml"),
+            pipeline.replace("print(", "print(("),
+        )
+        .unwrap();
+        assert_eq!(go(&[]).status.code(), Some(3));
+        assert_eq!(run("out"), "f\ndata 1\n");
+        assert!(!folder.path().join("out.equip-previous").exists());
+        // What is not equip's stays.
+        for (out, message) in [
+            ("src", "in one another"),
+            ("src/pack/out", "in one another"),
+            ("mine", "equip did not make it"),
+        ] {
+            std::fs::create_dir_all(folder.path().join("mine/kept")).unwrap();
+            let output = go(&["--plugin", "callcount", "--out", out, "src/pack"]);
+            assert_eq!(output.status.code(), Some(2), "{out}");
+            assert!(
+                text(&output.stderr).contains(message),
+                "{out}: {}",
+                told(&output)
+            );
+            assert!(folder.path().join("mine/kept").exists() && package.join("data.txt").exists());
+        }
+        assert_eq!(run("src"), "data 1\n");
+    }
 }

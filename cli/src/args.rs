@@ -49,6 +49,10 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
     pub report: Format,
 
+    /// Leave the targets as they are: instrument a copy of them in this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+
     /// Threads; 0 for one for each core.
     #[arg(long, short, default_value_t = 0, global = true)]
     pub jobs: usize,

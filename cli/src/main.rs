@@ -9,6 +9,7 @@ mod coverage;
 mod flow;
 mod output;
 mod progress;
+mod tree;
 
 use std::process::ExitCode;
 

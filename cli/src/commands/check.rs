@@ -1,5 +1,7 @@
 //! Whether a pipeline is sound, without writing anything; what pipeline files look like.
 
+use std::path::Path;
+
 use equip_core::compile::Snippets;
 use equip_core::run::{Options, Status};
 
@@ -24,7 +26,13 @@ pub fn run(options: &Pipeline, arguments: &Arguments) -> anyhow::Result<u8> {
         cache: Snippets::default_cache(),
         plan: true,
     };
-    let report = execute(&prepared, &run, &|_, _, _| {}, arguments)?;
+    let report = execute(
+        &prepared,
+        &run,
+        &Path::to_path_buf,
+        &|_, _, _| {},
+        arguments,
+    )?;
     let status = report.exit_status();
     if arguments.report == Format::Json {
         out!("{}", serde_json::to_string_pretty(&report)?);

@@ -1,6 +1,6 @@
 //! One function before and after.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use equip_core::compile::Snippets;
@@ -143,7 +143,7 @@ fn instrument(
                 .push(pair);
         }
     };
-    let report = execute(&prepared, &run, &keep, arguments)?;
+    let report = execute(&prepared, &run, &Path::to_path_buf, &keep, arguments)?;
     prepared.say_problems(&report);
     let mut pairs = pairs
         .into_inner()

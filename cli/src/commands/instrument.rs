@@ -1,6 +1,6 @@
 //! The main job.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use equip_core::compile::Snippets;
@@ -12,6 +12,7 @@ use crate::args::{Arguments, Format};
 use crate::config::{self, Asked, Prepared};
 use crate::output::{note, out};
 use crate::progress;
+use crate::tree::Tree;
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let asked = Asked {
@@ -21,7 +22,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         trust: arguments.trust_config,
         targets: &arguments.targets,
     };
-    let prepared = config::prepare(&asked, arguments)?;
+    let mut prepared = config::prepare(&asked, arguments)?;
+    let output = arguments.out.clone().or_else(|| prepared.output.clone());
+    let tree = match output.filter(|_| !arguments.dry_run) {
+        Some(folder) => {
+            let (tree, targets) = Tree::copy(&prepared.targets, &folder)?;
+            prepared.targets = targets;
+            Some(tree)
+        }
+        None => None,
+    };
     let options = Options {
         force_rebuild: arguments.force_rebuild,
         dry_run: arguments.dry_run,
@@ -29,7 +39,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         cache: Snippets::default_cache(),
         plan: arguments.dry_run,
     };
-    let report = execute(&prepared, &options, &|_, _, _| {}, arguments)?;
+    let original = |file: &Path| match &tree {
+        Some(tree) => tree.original(file),
+        None => file.to_owned(),
+    };
+    let report = execute(&prepared, &options, &original, &|_, _, _| {}, arguments);
+    if let Some(tree) = tree {
+        match &report {
+            Ok(report) if report.written => tree.keep(),
+            _ => tree.give_up(),
+        }
+    }
+    let report = report?;
     match arguments.report {
         Format::Json => out!("{}", serde_json::to_string_pretty(&report)?),
         Format::Text => show(&prepared, &report, arguments),
@@ -37,10 +58,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     Ok(report.exit_status())
 }
 
-/// Runs a pipeline, with a bar on a terminal.
+/// Runs a pipeline, with a bar on a terminal; `original` tells where the file of a copy comes from.
 pub fn execute(
     prepared: &Prepared,
     options: &Options,
+    original: &(dyn Fn(&Path) -> PathBuf + Sync),
     result: &ShowResult<'_>,
     arguments: &Arguments,
 ) -> anyhow::Result<Report> {
@@ -50,7 +72,7 @@ pub fn execute(
     let bar = progress::bar(program.modules.len(), arguments.quiet);
     let watch = Watch {
         progress: &|done, _| bar.set_position(done as u64),
-        included: &|module| prepared.includes(module),
+        included: &|module| prepared.includes(module, original),
         result,
     };
     let report = run::run(&program, &prepared.steps(), helpers, options, watch);

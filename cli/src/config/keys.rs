@@ -69,6 +69,11 @@ pub const PIPELINE: &[Key] = &[
         "The Python that the program runs with: a path, or a name on PATH. Needs --config or --trust-config.",
     ),
     key(
+        "output",
+        Holds::Text,
+        "The targets stay as they are; a copy of them in this folder, relative to this file, is instrumented.",
+    ),
+    key(
         "include",
         Holds::Texts,
         "Only these files: paths relative to this file; ** is any number of folders. A folder means all in it.",

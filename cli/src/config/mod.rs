@@ -37,6 +37,8 @@ pub struct Prepared {
     pub file: Option<find::File>,
     /// What to instrument.
     pub targets: Vec<PathBuf>,
+    /// Where the file wants an instrumented copy.
+    pub output: Option<PathBuf>,
     /// The interpreter that the file names.
     python: Option<PathBuf>,
     include: Option<GlobSet>,
@@ -223,9 +225,11 @@ impl Preparing<'_> {
                     false => PathBuf::from(python.text),
                 },
             );
+        let output = pipeline.output.map(|output| base.join(output.text));
         Ok(Prepared {
             file: None,
             targets,
+            output,
             python,
             include,
             exclude,
@@ -250,6 +254,15 @@ impl Preparing<'_> {
         };
         if let Some(python) = &pipeline.python {
             refuse(&python.at, "`python` names a program to run");
+        }
+        if let Some(output) = &pipeline.output {
+            let path = Path::new(&output.text);
+            let climbs = path
+                .components()
+                .any(|part| part == std::path::Component::ParentDir);
+            if climbs || path.is_absolute() {
+                refuse(&output.at, "the output is outside the folder of this file");
+            }
         }
         for step in &pipeline.steps {
             if let read::Step::Plugin(step) = step
@@ -539,9 +552,10 @@ impl Prepared {
         Search::from_environment(arguments.python.as_deref().or(self.python.as_deref()))
     }
 
-    /// Whether a module is to be instrumented.
-    pub fn includes(&self, module: &Module) -> bool {
+    /// Whether a module is to be instrumented; `original` tells where the file of a copy comes from.
+    pub fn includes(&self, module: &Module, original: &dyn Fn(&Path) -> PathBuf) -> bool {
         let file = module.source.as_deref().unwrap_or(&module.pyc);
+        let file = &original(file);
         self.include.as_ref().is_none_or(|set| set.is_match(file)) && !self.exclude.is_match(file)
     }
 

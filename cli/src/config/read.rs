@@ -26,6 +26,7 @@ pub struct Placed {
 pub struct Pipeline {
     pub targets: Vec<Placed>,
     pub python: Option<Placed>,
+    pub output: Option<Placed>,
     pub include: Vec<Placed>,
     pub exclude: Vec<Placed>,
     /// Plugins and groups of injections, in the order in which they stand in the file.
@@ -235,6 +236,7 @@ impl Reader<'_> {
         Pipeline {
             targets: texts(table, "targets"),
             python: text(table, "python"),
+            output: text(table, "output"),
             include: texts(table, "include"),
             exclude: texts(table, "exclude"),
             steps: steps.into_iter().map(|(_, step)| step).collect(),
