@@ -77,7 +77,7 @@ pub enum Command {
     Status(Targets),
     /// Start an instrumented script or module.
     Run(Run),
-    /// List the plugins that are found by name.
+    /// List the plugins that are found by name: what they do, their options, where they are.
     Plugins,
     /// Print the counts that callcount left as a table.
     Counts(Counts),

@@ -3,8 +3,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use equip_plugin_api::edit::{OnError, Site, Value};
 use rayon::prelude::*;
@@ -14,7 +14,7 @@ use crate::compile::{Counts, Snippets};
 use crate::declaration::{DeclId, Declarations, declarations};
 use crate::edits::{Author, BadEdit, Edits, Requested, Templates};
 use crate::pipeline::{Error, Pipeline, Subject, is_entry_script};
-use crate::plugin::{self, EditSink, HostModule, Plugin};
+use crate::plugin::{self, EditSink, HostModule, HostProgram, Plugin, PluginError};
 use crate::program::{self, Module, Program};
 use crate::provenance::Provenance;
 use crate::pyc::PycFile;
@@ -32,6 +32,17 @@ pub struct Options {
     pub jobs: usize,
     /// Where compiled snippets are kept.
     pub cache: Option<PathBuf>,
+    /// Where files go that plugins leave beside the instrumented ones.
+    pub output: PathBuf,
+}
+
+impl Options {
+    /// `$EQUIP_OUTPUT_DIR`, else the current folder: where programs, too, leave what plugins write.
+    pub fn default_output() -> PathBuf {
+        std::env::var_os("EQUIP_OUTPUT_DIR")
+            .filter(|folder| !folder.is_empty())
+            .map_or(PathBuf::from("."), PathBuf::from)
+    }
 }
 
 /// How bad a problem is: the exit status of the command line.
@@ -62,7 +73,7 @@ pub struct Excerpt {
 pub struct Problem {
     /// How bad.
     pub severity: Severity,
-    /// The file.
+    /// The file; empty for what befalls a plugin outside of any.
     pub file: PathBuf,
     /// The function.
     pub function: Option<String>,
@@ -94,17 +105,17 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some(function) = &self.function {
-            write!(f, ": {function}")?;
+        // What befalls a plugin outside of any file has no file.
+        let file = Some(self.file.display().to_string()).filter(|file| !file.is_empty());
+        let plugin = self
+            .plugin
+            .as_ref()
+            .map(|plugin| format!("plugin {plugin}"));
+        let places = [file, self.function.clone(), plugin, self.site.clone()];
+        for place in places.into_iter().flatten() {
+            write!(f, "{place}: ")?;
         }
-        if let Some(plugin) = &self.plugin {
-            write!(f, ": plugin {plugin}")?;
-        }
-        if let Some(site) = &self.site {
-            write!(f, ": {site}")?;
-        }
-        write!(f, ": {}", self.message)?;
+        f.write_str(&self.message)?;
         let Some(Excerpt { text, offset, len }) = &self.snippet else {
             return Ok(());
         };
@@ -179,9 +190,27 @@ pub struct Report {
     pub helpers: usize,
     /// Whether files were put in place.
     pub written: bool,
+    /// What plugins had to say of the program as a whole, in pipeline order.
+    pub notes: Vec<String>,
+    /// Files that plugins left beside the instrumented ones.
+    pub side_files: Vec<PathBuf>,
 }
 
 impl Report {
+    /// Of a run that never began.
+    fn nothing(problems: Vec<Problem>) -> Report {
+        Report {
+            files: Vec::new(),
+            problems,
+            compiled_snippets: 0,
+            cached_snippets: 0,
+            helpers: 0,
+            written: false,
+            notes: Vec::new(),
+            side_files: Vec::new(),
+        }
+    }
+
     /// The exit status: that of the worst problem.
     pub fn exit_status(&self) -> u8 {
         self.problems
@@ -253,15 +282,34 @@ pub fn run(
         options,
         hash,
     };
+    let whole = HostProgram {
+        modules: program.modules.iter().map(shown).collect(),
+        files: Mutex::default(),
+    };
+    let failed = |plugin: &Plugin, error: PluginError| Problem {
+        severity: Severity::Edit,
+        plugin: Some(plugin.name.clone()),
+        ..Problem::file(Path::new(""), error.reason())
+    };
+    let began = plugins.iter().filter_map(|plugin| {
+        plugin
+            .begin(&whole)
+            .err()
+            .map(|error| failed(plugin, error))
+    });
+    let mut problems: Vec<Problem> = began.collect();
+    if !problems.is_empty() {
+        return Report::nothing(problems);
+    }
     for leftover in &program.leftovers {
         store::remove_leftover(leftover);
     }
     let finished = AtomicUsize::new(0);
     let total = program.modules.len();
     let work = || -> Vec<Done> {
-        let modules = program.modules.par_iter().with_max_len(8);
-        let results = modules.map(|module| {
-            let done = run.module(module);
+        let modules = program.modules.par_iter().enumerate().with_max_len(8);
+        let results = modules.map(|(number, module)| {
+            let done = run.module(number, module);
             progress(finished.fetch_add(1, Ordering::Relaxed) + 1, total);
             done
         });
@@ -278,7 +326,7 @@ pub fn run(
         .unreadable
         .iter()
         .map(|(path, why)| Problem::file(path, why));
-    let mut problems: Vec<Problem> = unreadable.collect();
+    problems.extend(unreadable);
     let (mut files, mut staged) = (Vec::with_capacity(total), Vec::new());
     for mut one in done {
         problems.append(&mut one.problems);
@@ -286,15 +334,35 @@ pub fn run(
         files.push(one.report);
     }
     merge_equal(&mut problems);
-    let hopeless = problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Edit);
-    let written = !hopeless && !options.dry_run;
+    let is_hopeless = |problems: &[Problem]| {
+        let mut severities = problems.iter().map(|problem| problem.severity);
+        severities.any(|severity| severity == Severity::Edit)
+    };
+    let mut notes = Vec::new();
+    if !is_hopeless(&problems) {
+        for plugin in plugins {
+            match plugin.end(&whole) {
+                Ok(note) if note.is_empty() => {}
+                Ok(note) => notes.push(format!("{}: {note}", plugin.name)),
+                Err(error) => problems.push(failed(plugin, error)),
+            }
+        }
+    }
+    let written = !is_hopeless(&problems) && !options.dry_run;
+    let mut side_files = Vec::new();
     if written {
         for (index, staged) in staged {
             if let Err(error) = staged.commit() {
                 problems.push(Problem::file(&error.path, &error.source));
                 files[index].status = Status::Failed;
+            }
+        }
+        let left = whole.files.into_inner();
+        for (name, content) in left.unwrap_or_else(PoisonError::into_inner) {
+            let path = options.output.join(name);
+            match store::write_whole(&path, &content) {
+                Ok(()) => side_files.push(path),
+                Err(error) => problems.push(Problem::file(&path, error)),
             }
         }
     }
@@ -306,7 +374,16 @@ pub fn run(
         cached_snippets: cached,
         helpers: helpers.count(),
         written,
+        notes,
+        side_files,
     }
+}
+
+/// A module's name and path, as plugins are told them.
+fn shown(module: &Module) -> (String, String) {
+    let path = module.source.as_deref().unwrap_or(&module.pyc);
+    let name = program::module_name(module);
+    (name, path.to_string_lossy().into_owned())
 }
 
 /// One wrong snippet is wrong at every site: it is shown once.
@@ -356,7 +433,7 @@ impl Start {
 }
 
 impl Run<'_> {
-    fn module(&self, module: &Module) -> Done {
+    fn module(&self, number: usize, module: &Module) -> Done {
         let report = FileReport {
             file: module.pyc.clone(),
             status: Status::Failed,
@@ -369,13 +446,18 @@ impl Run<'_> {
             staged: None,
             problems: Vec::new(),
         };
-        if let Err(problems) = self.try_module(module, &mut done) {
+        if let Err(problems) = self.try_module(number, module, &mut done) {
             done.problems.extend(problems);
         }
         done
     }
 
-    fn try_module(&self, module: &Module, done: &mut Done) -> Result<(), Vec<Problem>> {
+    fn try_module(
+        &self,
+        number: usize,
+        module: &Module,
+        done: &mut Done,
+    ) -> Result<(), Vec<Problem>> {
         let file = module.source.as_deref().unwrap_or(&module.pyc);
         let fail = |message: String| vec![Problem::file(file, message)];
         let Some(start) = self.plain_bytes(module).map_err(fail)? else {
@@ -397,7 +479,8 @@ impl Run<'_> {
         let pyc = PycFile::parse(&plain).map_err(|error| fail(error.to_string()))?;
         let declarations = declarations(&pyc);
         let name = program::module_name(module);
-        let edits = self.visit(module, &name, &pyc, &declarations, &mut done.report.notes)?;
+        let subject = (number, module, name.as_str());
+        let edits = self.visit(subject, &pyc, &declarations, &mut done.report.notes)?;
         if is_entry_script(&pyc, module.source.as_deref()) {
             done.report.entry_script = module.source.clone();
         }
@@ -490,8 +573,7 @@ impl Run<'_> {
 
     fn visit(
         &self,
-        module: &Module,
-        name: &str,
+        (number, module, name): (usize, &Module, &str),
         pyc: &PycFile<'_>,
         declarations: &Declarations<'_>,
         notes: &mut Vec<String>,
@@ -514,7 +596,7 @@ impl Run<'_> {
                 bad: Vec::new(),
             };
             let visited = plugin
-                .start()
+                .start_numbered(number)
                 .and_then(|visitor| visitor.visit_module(&host, &mut sink));
             let bad = std::mem::take(&mut sink.bad);
             match visited {

@@ -5,9 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use equip_core::OnError;
 use equip_core::compile::Snippets;
-use equip_core::plugin::{Loader, Plugin};
+use equip_core::plugin::{Library, Loader, NotSetUp, Plugin};
 use equip_core::python::Helpers;
 use equip_core::run::{self, Options, Report, Status};
 use equip_core::snippet::nearest;
@@ -18,8 +17,6 @@ use crate::progress;
 
 /// Exit status of a plugin or option error.
 const EDIT: u8 = 3;
-/// The option that every plugin has.
-const ON_ERROR: &str = "on_error";
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     if arguments.plugin.is_empty() {
@@ -35,6 +32,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         dry_run: arguments.dry_run,
         jobs: arguments.jobs,
         cache: Snippets::default_cache(),
+        output: Options::default_output(),
     };
     let bar = progress::bar(program.modules.len(), arguments.quiet);
     let report = run::run(&program, &plugins, helpers, &options, &|done, _| {
@@ -85,35 +83,55 @@ fn load(arguments: &Arguments) -> anyhow::Result<Vec<Plugin>> {
     let mut options = settings(&arguments.set, &names)?;
     let mut plugins = Vec::new();
     for library in &libraries {
-        let mut table = options.remove(library.name.as_str()).unwrap_or_default();
-        // This one is the host's, whatever the plugin.
-        let on_error = table
-            .remove(ON_ERROR)
-            .map(|value| on_error(&library.name, &value));
-        let json = serde_json::to_string(&table)?;
-        let mut plugin = library
-            .configure(&json)
-            .map_err(|error| failed(error.to_string()))?;
-        if let Some(on_error) = on_error {
-            plugin.on_error = on_error?;
-        }
-        plugins.push(plugin);
+        let table = options.remove(library.name.as_str()).unwrap_or_default();
+        let plugin = set_up(library, table);
+        plugins.push(plugin.map_err(|messages| failed(messages.join("\n")))?);
     }
     Ok(plugins)
 }
 
-/// What becomes of errors of a plugin's snippets.
-fn on_error(plugin: &str, value: &toml::Value) -> anyhow::Result<OnError> {
-    match value.as_str() {
-        Some("raise") => Ok(OnError::Raise),
-        Some("ignore") => Ok(OnError::Ignore),
-        Some("log") => Ok(OnError::Log),
-        _ => {
-            let message =
-                format!("--set {plugin}.{ON_ERROR}: {value} is none of raise, ignore and log");
-            Err(crate::Status(EDIT, message).into())
-        }
+/// The plugin, with the options that `--set` gave it.
+fn set_up(library: &Library, table: toml::Table) -> Result<Plugin, Vec<String>> {
+    let name = &library.name;
+    let mut json = serde_json::Map::new();
+    for (key, value) in table {
+        let value = as_json(value).map_err(|why| vec![format!("--set {name}.{key}: {why}")])?;
+        json.insert(key, value);
     }
+    library.set_up(json).map_err(|why| match why {
+        NotSetUp::Plugin(error) => vec![error.to_string()],
+        NotSetUp::Options(errors) => {
+            let errors = errors.iter();
+            errors
+                .map(|error| format!("--set {name}.{error}"))
+                .collect()
+        }
+    })
+}
+
+/// TOML as plugins are given it: dates are text, and every number has a value.
+fn as_json(value: toml::Value) -> Result<serde_json::Value, String> {
+    use serde_json::Value;
+    Ok(match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => match serde_json::Number::from_f64(number) {
+            Some(number) => Value::Number(number),
+            None => return Err(format!("{number} is no number")),
+        },
+        toml::Value::Boolean(value) => Value::Bool(value),
+        toml::Value::Datetime(date) => Value::String(date.to_string()),
+        toml::Value::Array(items) => {
+            let items = items.into_iter().map(as_json);
+            Value::Array(items.collect::<Result<_, _>>()?)
+        }
+        toml::Value::Table(table) => {
+            let items = table
+                .into_iter()
+                .map(|(key, value)| Ok((key, as_json(value)?)));
+            Value::Object(items.collect::<Result<_, String>>()?)
+        }
+    })
 }
 
 /// `plugin.key=value` for each plugin.
@@ -176,6 +194,12 @@ fn show(report: &Report, arguments: &Arguments) {
             note!("{}: {note}", file.file.display());
         }
     }
+    for note in &report.notes {
+        note!("{note}");
+    }
+    for file in &report.side_files {
+        note!("written: {}", file.display());
+    }
     let count = |wanted: fn(&Status) -> bool| {
         report
             .files
@@ -233,35 +257,4 @@ fn say_how_to_start(scripts: &[&Path]) {
          (scripts: {list}{more}; modules that they import are instrumented either way)",
         shown[0]
     );
-}
-
-pub fn plugins() -> anyhow::Result<u8> {
-    let loader = Loader::from_environment();
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let mut seen = std::collections::BTreeSet::new();
-    for folder in &loader.directories {
-        let mut files: Vec<_> = std::fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .collect();
-        files.sort_by_key(std::fs::DirEntry::file_name);
-        for file in files {
-            let name = file.file_name().to_string_lossy().into_owned();
-            if !name.starts_with(prefix) || !name.ends_with(suffix) || !seen.insert(name) {
-                continue;
-            }
-            if let Ok(library) = loader.load(&file.path()) {
-                out!("{} {}  {}", library.name, library.version, library.about);
-                out!(
-                    "    API {}.{}, {}, {}",
-                    library.api.0,
-                    library.api.1,
-                    library.rustc,
-                    library.path.display()
-                );
-            }
-        }
-    }
-    Ok(0)
 }
