@@ -6,6 +6,7 @@ pub mod counts;
 pub mod coverage;
 pub mod inspect;
 pub mod instrument;
+pub mod new_plugin;
 pub mod plugins;
 pub mod restore;
 pub mod run;
