@@ -225,7 +225,7 @@ fn usage_and_plugin_errors_have_their_exit_status() {
         "app.py",
     ]);
     assert!(
-        status == 3 && said.contains("unknown field `outptu`"),
+        status == 3 && said.contains("outptu: no such option; did you mean output?"),
         "{said}"
     );
     let (status, said) = run(&["--plugin", "callcount", "missing"]);

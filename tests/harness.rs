@@ -8,15 +8,10 @@ use std::sync::OnceLock;
 use equip_core::isa::{self, Isa};
 use equip_core::python::{Interpreter, Search};
 
-fn plain_search() -> Search {
-    let mut search = Search::from_environment(None);
-    search.virtual_env = None;
-    search
-}
-
 /// Where interpreters are found: as equip does, and in the folders of `EQUIP_TEST_PYTHONS`.
 pub fn search() -> Search {
-    let mut search = plain_search();
+    let mut search = Search::from_environment(None);
+    search.virtual_env = None;
     if let Some(more) = std::env::var_os("EQUIP_TEST_PYTHONS") {
         search.path.extend(std::env::split_paths(&more));
     }
@@ -24,22 +19,7 @@ pub fn search() -> Search {
 }
 
 /// One interpreter of each supported version that this machine has. Says which; fails without any.
-pub fn interpreters() -> &'static [Interpreter] {
-    static FOUND: OnceLock<Vec<Interpreter>> = OnceLock::new();
-    FOUND.get_or_init(|| {
-        let (mut found, mut missing) = (Vec::new(), Vec::new());
-        for isa in isa::ALL {
-            match plain_search().find(isa).or_else(|_| search().find(isa)) {
-                Ok(interpreter) => found.push(interpreter),
-                Err(_) => missing.push(isa.version.to_string()),
-            }
-        }
-        let versions: Vec<_> = found.iter().map(|python| python.isa.version.to_string()).collect();
-        println!("interpreters: {}; skipped, not found: {}", versions.join(" "), if missing.is_empty() { "none".to_owned() } else { missing.join(" ") });
-        assert!(!found.is_empty(), "no CPython 3.11 to 3.15 found: put one on PATH, or name its folder in EQUIP_TEST_PYTHONS");
-        found
-    })
-}
+pub use equip_testing::interpreters;
 
 /// Debug builds of CPython, whose own asserts judge bytecode: `pythonX.Y-dbg`, where the other
 /// interpreters are. Says which.

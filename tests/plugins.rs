@@ -102,7 +102,7 @@ fn plugins_from_elsewhere() {
     let folder = scratch();
     let api = root().join("equip-plugin-api");
 
-    // One that depends on equip-plugin-api and serde alone; its own tests pass too.
+    // One that depends on equip-plugin-api alone; its own tests pass too.
     let built = build("sample-plugin", &api, folder.path(), &["test", "--quiet"]);
     build("sample-plugin", &api, folder.path(), &["build", "--quiet"]);
     let sample = library(&built, "sample_plugin", folder.path());
@@ -216,8 +216,8 @@ fn plugins_of_another_layout_are_refused_and_of_a_grown_one_are_loaded() {
     // A view that has grown at its end: plugins that do not ask for it never notice.
     let folder = scratch();
     let (from, to) = (
-        "-> RStr<'_> {\n        RStr::empty()\n    }\n}",
-        "-> RStr<'_> {\n        RStr::empty()\n    }\n    fn grown(&self) -> u32 {\n        7\n    }\n}",
+        "-> RString {\n        RString::new()\n    }\n}",
+        "-> RString {\n        RString::new()\n    }\n    fn grown(&self) -> u32 {\n        7\n    }\n}",
     );
     let api = changed_api(&folder.path().join("grown"), from, to);
     let built = build("sample-plugin", &api, folder.path(), &["build", "--quiet"]);

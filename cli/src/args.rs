@@ -100,8 +100,10 @@ pub enum Command {
     Status(Targets),
     /// Start an instrumented script or module.
     Run(Run),
-    /// List the plugins that are found by name.
+    /// List the plugins that are found by name: what they do, their options, where they are.
     Plugins,
+    /// Make a crate of a plugin that does something at once, with tests.
+    NewPlugin(NewPlugin),
     /// Print the counts that callcount left as a table.
     Counts(Counts),
     #[allow(missing_docs)]
@@ -262,6 +264,35 @@ pub struct Run {
         required = true
     )]
     pub program: Vec<OsString>,
+}
+
+/// What to make.
+#[derive(Debug, Args)]
+pub struct NewPlugin {
+    /// Name of the plugin, of its crate, and of the folder that is made here.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+
+    /// What the plugin is shown.
+    #[arg(long, value_enum, default_value_t = PluginKind::Method)]
+    pub kind: PluginKind,
+
+    /// The folder of equip's source, which the crate depends on; else the one that this equip was built from.
+    #[arg(long, value_name = "FOLDER")]
+    pub api_path: Option<PathBuf>,
+}
+
+/// Which of the visitors a new plugin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PluginKind {
+    /// Functions: tells of each call with its arguments and what becomes of it.
+    Method,
+    /// Modules: shows which module runs when, and for how long.
+    Module,
+    /// Classes: finds lists, dicts and sets that all instances share.
+    Class,
+    /// Instructions: tells who writes global variables.
+    Bytecode,
 }
 
 /// Which counts, and how many.

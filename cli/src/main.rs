@@ -38,7 +38,8 @@ fn main() -> ExitCode {
         Some(Command::Restore(options)) => commands::restore::run(options, &arguments),
         Some(Command::Status(options)) => commands::restore::status(options, &arguments),
         Some(Command::Run(options)) => commands::run::run(options, &arguments),
-        Some(Command::Plugins) => commands::instrument::plugins(),
+        Some(Command::Plugins) => commands::plugins::run(&arguments),
+        Some(Command::NewPlugin(options)) => commands::new_plugin::run(options, &arguments),
         Some(Command::Counts(options)) => commands::counts::run(options, &arguments),
         Some(Command::Coverage(options)) => commands::coverage::run(options, &arguments),
     };

@@ -14,6 +14,7 @@ pub mod inject;
 pub mod isa;
 pub mod listing;
 pub mod marshal;
+pub mod options;
 pub mod pipeline;
 pub mod plugin;
 pub mod program;
@@ -27,4 +28,6 @@ pub mod snippet;
 pub mod store;
 pub mod verify;
 
+/// The API of plugins, for visitors that are part of a program.
+pub use equip_plugin_api as api;
 pub use equip_plugin_api::edit::{Edge, LoopEdge, OnError, Position, Site, Snippet, Value, When};

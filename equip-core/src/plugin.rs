@@ -2,9 +2,11 @@
 //! file of the library that knows the stable ABI; all of its `unsafe` is in the loader.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use abi_stable::StableAbi;
 use abi_stable::abi_stability::abi_checking::{
@@ -14,8 +16,8 @@ use abi_stable::library::{AbiHeaderRef, LibHeader};
 use abi_stable::std_types::{RResult, RSlice, RStr, RString, RVec};
 use equip_plugin_api::abi::{
     self, Block, FlowEdge, Import, ImportedName, Info, Instr, LocalTypes, Loop, Parameter,
-    PluginModuleRef, RawEdits, RawEditsMut, RawError, RawNamed, RawPluginBox, RawSite, RawView,
-    RawViewRef, RawVisitorBox, Use, interest,
+    PluginModuleRef, ProgramModule, RawEdits, RawEditsMut, RawError, RawNamed, RawPluginBox,
+    RawProgram, RawProgramRef, RawSite, RawView, RawViewRef, RawVisitorBox, Use, interest,
 };
 use equip_plugin_api::edit::{OnError, Site, Value};
 
@@ -24,6 +26,8 @@ use crate::body::{self, Arg, Body};
 use crate::code::CodeObject;
 use crate::declaration::{DeclId, Declaration, Declarations, Kind, ParameterKind};
 use crate::facts::Data;
+use crate::listing;
+use crate::options::{Declared, ON_ERROR, OptionError};
 use crate::pyc::PycFile;
 use crate::rewrite;
 
@@ -57,25 +61,32 @@ pub enum LoadError {
         symbol: &'static str,
     },
     /// It was built for another API version.
-    #[error(
-        "{path}: built for plugin API {}.{}, this equip has {}.{}: rebuild it with equip-plugin-api {}.{}",
-        .built.0, .built.1, abi::API_MAJOR, abi::API_MINOR, abi::API_MAJOR, abi::API_MINOR
-    )]
+    #[error("{path}: built for plugin API {}.{}, this equip has {}.{}: {}", .built.0, .built.1, abi::API_MAJOR, abi::API_MINOR, remedy(*.built))]
     Version {
         /// The library.
         path: PathBuf,
         /// Its version.
         built: (u32, u32),
     },
+    /// It cannot say which options it takes.
+    #[error("{path}: what it declares of its options cannot be read: {why}")]
+    Declaration {
+        /// The library.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// The same version, but types of another shape.
     #[error(
-        "{path}: its types are not those of this equip, though both say API {}.{}: rebuild it ({summary})",
-        abi::API_MAJOR,
-        abi::API_MINOR
+        "{path}: its types are not those of this equip, though its API version, {}.{}, fits: rebuild it ({summary})",
+        .built.0,
+        .built.1
     )]
     Layout {
         /// The library.
         path: PathBuf,
+        /// Its version.
+        built: (u32, u32),
         /// The first difference.
         summary: String,
         /// All differences.
@@ -83,7 +94,24 @@ pub enum LoadError {
     },
 }
 
+fn remedy(built: (u32, u32)) -> String {
+    let (major, minor) = (abi::API_MAJOR, abi::API_MINOR);
+    let rebuild = format!("rebuild the plugin with equip-plugin-api {major}.{minor}");
+    match built > (major, minor) {
+        true => format!("update equip, or {rebuild}"),
+        false => rebuild,
+    }
+}
+
 impl LoadError {
+    /// Whether it is a plugin for all that is known, though not for this host.
+    pub fn is_plugin(&self) -> bool {
+        matches!(
+            self,
+            LoadError::Version { .. } | LoadError::Layout { .. } | LoadError::Declaration { .. }
+        )
+    }
+
     /// All that is known, for those who ask twice.
     pub fn detail(&self) -> Option<&str> {
         match self {
@@ -251,6 +279,8 @@ pub struct Library {
     pub path: PathBuf,
     /// Whether a panic in it can be caught.
     pub unwinds: bool,
+    /// Its options and sites, as far as it says.
+    pub declared: Declared,
     interests: u64,
     on_error: OnError,
     runtimes: Vec<Runtime>,
@@ -297,8 +327,9 @@ fn open(path: &Path) -> Result<Library, LoadError> {
         &*magic.cast::<Info>()
     };
     let built = (info.api_major, info.api_minor);
-    // From 1.0 on minor versions grow compatibly; before, each is its own.
-    if built.0 != abi::API_MAJOR || abi::API_MAJOR == 0 && built.1 != abi::API_MINOR {
+    // Minor versions grow compatibly: an older plugin never asks for what is new. A newer one might ask for
+    // what this host has not got, and would find that out in the middle of a run.
+    if built.0 != abi::API_MAJOR || built.1 > abi::API_MINOR {
         return Err(LoadError::Version {
             path: owned(),
             built,
@@ -315,11 +346,11 @@ fn open(path: &Path) -> Result<Library, LoadError> {
         let header = std::mem::transmute::<*const (), AbiHeaderRef>(*symbol);
         header
             .upgrade()
-            .map_err(|error| layout_error(path, &error.to_string()))?
+            .map_err(|error| layout_error(path, built, &error.to_string()))?
     };
     let ours = <PluginModuleRef as StableAbi>::LAYOUT;
     let Some(theirs) = header.layout() else {
-        return Err(layout_error(path, "it carries no layout"));
+        return Err(layout_error(path, built, "it carries no layout"));
     };
     // One way round the plugin may be newer, the other way round older: types grow at their ends.
     // Each check starts afresh: the process-wide state of the plain function remembers an older plugin
@@ -331,22 +362,42 @@ fn open(path: &Path) -> Result<Library, LoadError> {
     if let Err(error) = fits(ours, theirs)
         && fits(theirs, ours).is_err()
     {
-        return Err(layout_error(path, &error.to_string()));
+        return Err(layout_error(path, built, &error.to_string()));
     }
     // SAFETY: the layouts were found compatible just now, one way or the other; a field or method
     // that one side lacks is a prefix type's missing one, which has a default.
     let module = unsafe { header.init_root_module_with_unchecked_layout::<PluginModuleRef>() };
-    let module = module.map_err(|error| layout_error(path, &error.to_string()))?;
+    let module = module.map_err(|error| layout_error(path, built, &error.to_string()))?;
+    described(module, info, path)
+}
+
+/// What a plugin says of itself, asked of it.
+fn described(module: PluginModuleRef, info: &Info, path: &Path) -> Result<Library, LoadError> {
+    let declared = match module.declared().map(|declared| declared().into_result()) {
+        // A plugin of API 1.0.
+        None => Declared::default(),
+        Some(Ok(text)) => serde_json::from_str(&text).map_err(|error| LoadError::Declaration {
+            path: path.to_owned(),
+            why: error.to_string(),
+        })?,
+        Some(Err(error)) => {
+            return Err(LoadError::Declaration {
+                path: path.to_owned(),
+                why: error.message.into_string(),
+            });
+        }
+    };
     let description = module.describe()();
     let runtimes = description.runtimes.into_iter();
     Ok(Library {
         name: description.name.into_string(),
         version: description.version.into_string(),
         about: description.about.into_string(),
-        api: built,
+        api: (info.api_major, info.api_minor),
         rustc: text_of(&info.rustc),
-        path: owned(),
+        path: path.to_owned(),
         unwinds: description.unwinds,
+        declared,
         interests: description.interests,
         on_error: abi::on_error(description.on_error).unwrap_or_default(),
         runtimes: runtimes
@@ -360,7 +411,7 @@ fn open(path: &Path) -> Result<Library, LoadError> {
 }
 
 /// The checker's text runs to thousands of lines; what differs is behind its `Error:`.
-fn layout_error(path: &Path, detail: &str) -> LoadError {
+fn layout_error(path: &Path, built: (u32, u32), detail: &str) -> LoadError {
     let lines = detail
         .lines()
         .map(str::trim)
@@ -373,13 +424,62 @@ fn layout_error(path: &Path, detail: &str) -> LoadError {
     };
     LoadError::Layout {
         path: path.to_owned(),
+        built,
         summary,
         detail: detail.to_owned(),
     }
 }
 
 impl Library {
-    /// Makes the plugin from its options, given as JSON text.
+    /// A plugin that is part of this program: the type that [`link_plugin!`](equip_plugin_api::link_plugin!)
+    /// or [`export_plugin!`](equip_plugin_api::export_plugin!) names.
+    ///
+    /// # Errors
+    /// What it declares of its options cannot be told: [`LoadError::Declaration`].
+    pub fn linked<P: abi::Dispatch>() -> Result<Library, LoadError> {
+        let info = Info::new(P::NAME, P::VERSION);
+        described(abi::module::<P>(), &info, Path::new(P::NAME))
+    }
+
+    /// What it is shown: `program`, `modules`, `classes`, `functions`, `instructions`.
+    pub fn visitors(&self) -> Vec<&'static str> {
+        let all = [
+            (interest::PROGRAM, "program"),
+            (interest::MODULE, "modules"),
+            (interest::CLASS, "classes"),
+            (interest::METHOD, "functions"),
+            (interest::BYTECODE, "instructions"),
+        ];
+        let shown = all.into_iter().filter(|(bit, _)| self.interests & bit != 0);
+        shown.map(|(_, name)| name).collect()
+    }
+
+    /// Makes the plugin from a table of options, `on_error` included, after checking it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the table; or what the plugin says of it, with the path it names.
+    pub fn set_up(
+        &self,
+        mut table: serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Plugin, NotSetUp> {
+        let wrong = self.declared.check(&table);
+        if !wrong.is_empty() {
+            return Err(NotSetUp::Options(wrong));
+        }
+        // This one is the host's, whatever the plugin.
+        let on_error = match table.remove(ON_ERROR).as_ref().and_then(|v| v.as_str()) {
+            None => None,
+            Some("ignore") => Some(OnError::Ignore),
+            Some("log") => Some(OnError::Log),
+            Some(_) => Some(OnError::Raise),
+        };
+        let json = serde_json::Value::Object(table).to_string();
+        let mut plugin = self.configure(&json).map_err(NotSetUp::Plugin)?;
+        plugin.on_error = on_error.unwrap_or(plugin.on_error);
+        Ok(plugin)
+    }
+
+    /// Makes the plugin from its options, given as JSON text, which the plugin alone checks.
     ///
     /// # Errors
     /// It does not like them, or panics.
@@ -391,11 +491,21 @@ impl Library {
             runtimes: self.runtimes.clone(),
             options: options.to_owned(),
             on_error: self.on_error,
+            sites: self.declared.sites.clone(),
             interests: self.interests,
             plugin: plugin
                 .map_err(|error| PluginError::new(&self.name, error, "configure", None))?,
         })
     }
+}
+
+/// Why a plugin cannot be had with its options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotSetUp {
+    /// They are not those that it declares.
+    Options(Vec<OptionError>),
+    /// It does not take them.
+    Plugin(PluginError),
 }
 
 /// A Python module that a plugin brings along.
@@ -419,6 +529,7 @@ pub struct Plugin {
     pub options: String,
     /// What becomes of errors of snippets that do not say so themselves.
     pub on_error: OnError,
+    sites: Option<Vec<String>>,
     interests: u64,
     plugin: RawPluginBox,
 }
@@ -429,13 +540,108 @@ impl Plugin {
     /// # Errors
     /// The plugin panics while it is cloned.
     pub fn start(&self) -> Result<Visitor<'_>, PluginError> {
-        let visitor = self.plugin.start().into_result();
+        self.visitor(self.plugin.start())
+    }
+
+    /// The visitor for the module of that number, counted in path order: [`Plugin::end`] shows the plugin
+    /// its visitors in that order.
+    ///
+    /// # Errors
+    /// The plugin panics while it is cloned.
+    pub fn start_numbered(&self, module: usize) -> Result<Visitor<'_>, PluginError> {
+        self.visitor(self.plugin.start_numbered(module as u32))
+    }
+
+    /// Tells the plugin of the program, before its first module.
+    ///
+    /// # Errors
+    /// The plugin does not want to go on.
+    pub fn begin(&self, program: &HostProgram) -> Result<(), PluginError> {
+        if self.interests & interest::PROGRAM == 0 {
+            return Ok(());
+        }
+        self.whole(program, "begin", |lent| {
+            self.plugin.begin(lent).into_result()
+        })
+    }
+
+    /// Shows the plugin all of its visitors, when the last one has finished; gives its closing words.
+    ///
+    /// # Errors
+    /// The plugin does not want to go on.
+    pub fn end(&self, program: &HostProgram) -> Result<String, PluginError> {
+        if self.interests & interest::PROGRAM == 0 {
+            return Ok(String::new());
+        }
+        let ended = self.whole(program, "end", |lent| self.plugin.end(lent).into_result());
+        ended.map(RString::into_string)
+    }
+
+    fn whole<T>(
+        &self,
+        program: &HostProgram,
+        hook: &'static str,
+        call: impl FnOnce(RawProgramRef<'_>) -> Result<T, RawError>,
+    ) -> Result<T, PluginError> {
+        let modules = program.modules.iter().map(|(name, path)| ProgramModule {
+            name: name.as_str().into(),
+            path: path.as_str().into(),
+        });
+        let lent = Lent {
+            plugin: &self.name,
+            modules: modules.collect(),
+            files: &program.files,
+        };
+        let result = call(abi::lend_program(&lent));
+        result.map_err(|error| PluginError::new(&self.name, error, hook, None))
+    }
+
+    fn visitor(
+        &self,
+        started: RResult<RawVisitorBox, RawError>,
+    ) -> Result<Visitor<'_>, PluginError> {
+        let visitor = started.into_result();
         let visitor =
             visitor.map_err(|error| PluginError::new(&self.name, error, "start", None))?;
         Ok(Visitor {
             plugin: self,
             visitor,
         })
+    }
+}
+
+/// A program as plugins are shown it, and the files that they leave for it.
+#[derive(Debug, Default)]
+pub struct HostProgram {
+    /// Names and paths of its modules, in path order.
+    pub modules: Vec<(String, String)>,
+    /// Files by name, each with its plugin's name in front.
+    pub files: Mutex<BTreeMap<String, Vec<u8>>>,
+}
+
+struct Lent<'p> {
+    plugin: &'p str,
+    modules: Vec<ProgramModule<'p>>,
+    files: &'p Mutex<BTreeMap<String, Vec<u8>>>,
+}
+
+impl RawProgram for Lent<'_> {
+    fn modules(&self) -> RSlice<'_, ProgramModule<'_>> {
+        self.modules.as_slice().into()
+    }
+
+    fn write(&self, file: RStr<'_>, content: RSlice<'_, u8>) -> RResult<(), RawError> {
+        let name = file.as_str();
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
+            let message = format!(
+                "{name:?} is no plain file name: letters, digits, dots, - and _, at most 100"
+            );
+            return RResult::RErr(refused(message));
+        }
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.insert(format!("{}.{name}", self.plugin), content.to_vec());
+        RResult::ROk(())
     }
 }
 
@@ -527,6 +733,7 @@ impl Visitor<'_> {
         let view = View::new(host, declaration);
         let mut edits = Taken {
             declaration: declaration.id,
+            sites: self.plugin.sites.as_deref(),
             sink: RefCell::new(sink),
             failed: Cell::new(false),
         };
@@ -559,6 +766,8 @@ fn refused(message: String) -> RawError {
 
 struct Taken<'s> {
     declaration: DeclId,
+    /// Those that the plugin has declared.
+    sites: Option<&'s [String]>,
     /// A message may come while an edit is being taken.
     sink: RefCell<&'s mut dyn EditSink>,
     failed: Cell<bool>,
@@ -600,10 +809,20 @@ impl RawEdits for Taken<'_> {
     ) -> RResult<(), RawError> {
         let declaration = self.declaration;
         let on_error = abi::on_error(on_error);
+        let sites = self.sites;
         self.take(|sink| {
             let site = site
                 .site()
                 .ok_or("this equip is older than the plugin: it does not know the site")?;
+            let kind = site.kind().name();
+            if let Some(declared) = sites
+                && !declared.iter().any(|name| name == kind)
+            {
+                return Err(format!(
+                    "it asks for {kind}, which is none of the sites that it declares: {}",
+                    declared.join(", ")
+                ));
+            }
             sink.edit(declaration, site, code.as_str(), values(named)?, on_error)
         })
     }
@@ -1005,6 +1224,22 @@ impl RawView for View<'_> {
     fn condition(&self, instr: u32) -> RStr<'_> {
         self.answer(|| Ok(self.data()?.condition(instr as usize).unwrap_or_default()))
             .into()
+    }
+
+    fn operand(&self, instr: u32) -> RString {
+        let text = self.answer(|| {
+            let body = self.body()?;
+            let instr = body.instrs.get(instr as usize);
+            let instr = instr.ok_or("no such instruction")?;
+            let label = |at: u32| at.to_string();
+            Ok(listing::operand(
+                body,
+                &self.host.pyc.objects,
+                instr,
+                &label,
+            ))
+        });
+        text.into()
     }
 }
 

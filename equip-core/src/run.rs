@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use equip_plugin_api::edit::{OnError, Site, Value};
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ use crate::declaration::{DeclId, Declarations, declarations};
 use crate::edits::{Author, BadEdit, Edits, Requested, Templates, site_name};
 use crate::inject::Injection;
 use crate::pipeline::{Error, Pipeline, Subject, is_entry_script};
-use crate::plugin::{EditSink, HostModule, Plugin};
+use crate::plugin::{EditSink, HostModule, HostProgram, Plugin, PluginError};
 use crate::program::{self, Module, Program};
 use crate::provenance::Provenance;
 use crate::pyc::PycFile;
@@ -37,6 +37,8 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// Says in the report what is asked for where.
     pub plan: bool,
+    /// Where files go that plugins leave beside the instrumented ones.
+    pub output: PathBuf,
 }
 
 /// One step of a pipeline.
@@ -152,6 +154,15 @@ impl fmt::Display for Unmatched {
     }
 }
 
+impl Options {
+    /// `$EQUIP_OUTPUT_DIR`, else the current folder: where programs, too, leave what plugins write.
+    pub fn default_output() -> PathBuf {
+        std::env::var_os("EQUIP_OUTPUT_DIR")
+            .filter(|folder| !folder.is_empty())
+            .map_or(PathBuf::from("."), PathBuf::from)
+    }
+}
+
 /// How bad a problem is: the exit status of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -180,7 +191,7 @@ pub struct Excerpt {
 pub struct Problem {
     /// How bad.
     pub severity: Severity,
-    /// The file.
+    /// The file; empty for what befalls a plugin outside of any.
     pub file: PathBuf,
     /// The function.
     pub function: Option<String>,
@@ -212,17 +223,17 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some(function) = &self.function {
-            write!(f, ": {function}")?;
+        // What befalls a plugin outside of any file has no file.
+        let file = Some(self.file.display().to_string()).filter(|file| !file.is_empty());
+        let plugin = self
+            .plugin
+            .as_ref()
+            .map(|plugin| format!("plugin {plugin}"));
+        let places = [file, self.function.clone(), plugin, self.site.clone()];
+        for place in places.into_iter().flatten() {
+            write!(f, "{place}: ")?;
         }
-        if let Some(plugin) = &self.plugin {
-            write!(f, ": plugin {plugin}")?;
-        }
-        if let Some(site) = &self.site {
-            write!(f, ": {site}")?;
-        }
-        write!(f, ": {}", self.message)?;
+        f.write_str(&self.message)?;
         let Some(Excerpt { text, offset, len }) = &self.snippet else {
             return Ok(());
         };
@@ -302,9 +313,28 @@ pub struct Report {
     pub helpers: usize,
     /// Whether files were put in place.
     pub written: bool,
+    /// What plugins had to say of the program as a whole, in pipeline order.
+    pub notes: Vec<String>,
+    /// Files that plugins left beside the instrumented ones.
+    pub side_files: Vec<PathBuf>,
 }
 
 impl Report {
+    /// Of a run that never began.
+    fn nothing(problems: Vec<Problem>) -> Report {
+        Report {
+            files: Vec::new(),
+            problems,
+            unmatched: Vec::new(),
+            compiled_snippets: 0,
+            cached_snippets: 0,
+            helpers: 0,
+            written: false,
+            notes: Vec::new(),
+            side_files: Vec::new(),
+        }
+    }
+
     /// The exit status: that of the worst problem.
     pub fn exit_status(&self) -> u8 {
         self.problems
@@ -392,15 +422,40 @@ pub fn run(
             .map(|step| step.selections().iter().map(|_| Hits::default()).collect())
             .collect(),
     };
+    let whole = HostProgram {
+        modules: program.modules.iter().map(shown).collect(),
+        files: Mutex::default(),
+    };
+    let failed = |plugin: &Plugin, error: PluginError| Problem {
+        severity: Severity::Edit,
+        plugin: Some(plugin.name.clone()),
+        ..Problem::file(Path::new(""), error.reason())
+    };
+    let plugins = || {
+        steps.iter().filter_map(|step| match step.work {
+            Work::Plugin(plugin) => Some(plugin),
+            Work::Injections(_) => None,
+        })
+    };
+    let began = plugins().filter_map(|plugin| {
+        plugin
+            .begin(&whole)
+            .err()
+            .map(|error| failed(plugin, error))
+    });
+    let mut problems: Vec<Problem> = began.collect();
+    if !problems.is_empty() {
+        return Report::nothing(problems);
+    }
     for leftover in &program.leftovers {
         store::remove_leftover(leftover);
     }
     let finished = AtomicUsize::new(0);
     let total = program.modules.len();
     let work = || -> Vec<Done> {
-        let modules = program.modules.par_iter().with_max_len(8);
-        let results = modules.map(|module| {
-            let done = run.module(module);
+        let modules = program.modules.par_iter().enumerate().with_max_len(8);
+        let results = modules.map(|(number, module)| {
+            let done = run.module(number, module);
             (watch.progress)(finished.fetch_add(1, Ordering::Relaxed) + 1, total);
             done
         });
@@ -417,7 +472,7 @@ pub fn run(
         .unreadable
         .iter()
         .map(|(path, why)| Problem::file(path, why));
-    let mut problems: Vec<Problem> = unreadable.collect();
+    problems.extend(unreadable);
     let (mut files, mut staged) = (Vec::with_capacity(total), Vec::new());
     for mut one in done {
         problems.append(&mut one.problems);
@@ -433,15 +488,35 @@ pub fn run(
             ..Problem::file(&common_folder(program), one)
         });
     }
-    let hopeless = problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Edit);
-    let written = !hopeless && !options.dry_run;
+    let is_hopeless = |problems: &[Problem]| {
+        let mut severities = problems.iter().map(|problem| problem.severity);
+        severities.any(|severity| severity == Severity::Edit)
+    };
+    let mut notes = Vec::new();
+    if !is_hopeless(&problems) {
+        for plugin in plugins() {
+            match plugin.end(&whole) {
+                Ok(note) if note.is_empty() => {}
+                Ok(note) => notes.push(format!("{}: {note}", plugin.name)),
+                Err(error) => problems.push(failed(plugin, error)),
+            }
+        }
+    }
+    let written = !is_hopeless(&problems) && !options.dry_run;
+    let mut side_files = Vec::new();
     if written {
         for (index, staged) in staged {
             if let Err(error) = staged.commit() {
                 problems.push(Problem::file(&error.path, &error.source));
                 files[index].status = Status::Failed;
+            }
+        }
+        let left = whole.files.into_inner();
+        for (name, content) in left.unwrap_or_else(PoisonError::into_inner) {
+            let path = options.output.join(name);
+            match store::write_whole(&path, &content) {
+                Ok(()) => side_files.push(path),
+                Err(error) => problems.push(Problem::file(&path, error)),
             }
         }
     }
@@ -454,7 +529,16 @@ pub fn run(
         cached_snippets: cached,
         helpers: helpers.count(),
         written,
+        notes,
+        side_files,
     }
+}
+
+/// A module's name and path, as plugins are told them.
+fn shown(module: &Module) -> (String, String) {
+    let path = module.source.as_deref().unwrap_or(&module.pyc);
+    let name = program::module_name(module);
+    (name, path.to_string_lossy().into_owned())
 }
 
 /// One wrong snippet is wrong at every site: it is shown once.
@@ -504,7 +588,7 @@ impl Start {
 }
 
 impl Run<'_> {
-    fn module(&self, module: &Module) -> Done {
+    fn module(&self, number: usize, module: &Module) -> Done {
         let report = FileReport {
             file: module.pyc.clone(),
             status: Status::Failed,
@@ -518,13 +602,18 @@ impl Run<'_> {
             staged: None,
             problems: Vec::new(),
         };
-        if let Err(problems) = self.try_module(module, &mut done) {
+        if let Err(problems) = self.try_module(number, module, &mut done) {
             done.problems.extend(problems);
         }
         done
     }
 
-    fn try_module(&self, module: &Module, done: &mut Done) -> Result<(), Vec<Problem>> {
+    fn try_module(
+        &self,
+        number: usize,
+        module: &Module,
+        done: &mut Done,
+    ) -> Result<(), Vec<Problem>> {
         let file = module.source.as_deref().unwrap_or(&module.pyc);
         let fail = |message: String| vec![Problem::file(file, message)];
         let Some(start) = self.plain_bytes(module).map_err(fail)? else {
@@ -547,7 +636,12 @@ impl Run<'_> {
         let declarations = declarations(&pyc);
         let name = program::module_name(module);
         let edits = match (self.watch.included)(module) {
-            true => self.visit(module, &name, &pyc, &declarations, &mut done.report.notes)?,
+            true => self.visit(
+                (number, module, &name),
+                &pyc,
+                &declarations,
+                &mut done.report.notes,
+            )?,
             false => Edits::default(),
         };
         if self.options.plan {
@@ -646,8 +740,7 @@ impl Run<'_> {
 
     fn visit(
         &self,
-        module: &Module,
-        name: &str,
+        (number, module, name): (usize, &Module, &str),
         pyc: &PycFile<'_>,
         declarations: &Declarations<'_>,
         notes: &mut Vec<String>,
@@ -685,7 +778,7 @@ impl Run<'_> {
                         }
                     };
                     let visited = plugin
-                        .start()
+                        .start_numbered(number)
                         .and_then(|visitor| visitor.visit_module(&host, &shown, &mut sink));
                     bad = std::mem::take(&mut sink.bad);
                     match visited {

@@ -168,6 +168,27 @@ impl Staged {
     }
 }
 
+/// Writes any other file: at every moment it is the old one or the new one, whole.
+///
+/// # Errors
+/// The disk.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), io::Error> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder)?;
+    // As any new file has them, less what the umask takes.
+    let mode = std::fs::Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new()
+        .permissions(mode)
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
 /// What is to happen to one file when all are done.
 #[derive(Debug)]
 pub enum Change {

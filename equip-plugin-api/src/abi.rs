@@ -5,8 +5,9 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::{Arc, Mutex, Once, PoisonError, RwLock};
 
 pub use abi_stable::library::LibHeader;
 use abi_stable::library::{CheckTypeLayout, RootModule, RootModuleResult};
@@ -21,13 +22,22 @@ pub use abi_stable::std_types;
 
 use crate::edit::{Edge, Edits, LoopEdge, OnError, Position, Site, Snippet, Value, When};
 use crate::error::{Error, Options, Result};
-use crate::view::{Class, Code, Kind, Method, Module};
+use crate::view::{Class, Code, Kind, Method, Module, Program};
 use crate::visitor::{Plugin, Runtime};
 
 /// Major version of this API: another one is never loaded.
-pub const API_MAJOR: u32 = 0;
-/// Minor version: while the major one is 0, another one is never loaded either.
-pub const API_MINOR: u32 = 1;
+pub const API_MAJOR: u32 = number(env!("CARGO_PKG_VERSION_MAJOR"));
+/// Minor version: a plugin with a smaller one is loaded, one with a larger one is not.
+pub const API_MINOR: u32 = number(env!("CARGO_PKG_VERSION_MINOR"));
+
+const fn number(text: &str) -> u32 {
+    let (bytes, mut at, mut value) = (text.as_bytes(), 0, 0);
+    while at < bytes.len() {
+        value = value * 10 + (bytes[at] - b'0') as u32;
+        at += 1;
+    }
+    value
+}
 
 /// Kinds of errors.
 pub mod code {
@@ -44,6 +54,7 @@ pub mod interest {
     pub const METHOD: u64 = 4;
     pub const BYTECODE: u64 = 8;
     pub const COMPREHENSIONS: u64 = 16;
+    pub const PROGRAM: u64 = 32;
 }
 
 // ---- plain information that is read before anything else -----------------------------------------
@@ -227,6 +238,16 @@ pub struct Import<'a> {
     pub star: bool,
 }
 
+/// A module of a program.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, StableAbi)]
+pub struct ProgramModule<'a> {
+    #[doc(hidden)]
+    pub name: RStr<'a>,
+    #[doc(hidden)]
+    pub path: RStr<'a>,
+}
+
 /// A value: its kind, and the field that the kind means.
 #[repr(C)]
 #[derive(Clone, Debug, StableAbi)]
@@ -331,6 +352,18 @@ pub trait RawView {
     fn condition(&self, _instr: u32) -> RStr<'_> {
         RStr::empty()
     }
+    /// Empty for none.
+    fn operand(&self, _instr: u32) -> RString {
+        RString::new()
+    }
+}
+
+/// The program, lent to the plugin before and after its modules.
+#[sabi_trait]
+pub trait RawProgram {
+    fn modules(&self) -> RSlice<'_, ProgramModule<'_>>;
+    #[sabi(last_prefix_field)]
+    fn write(&self, file: RStr<'_>, content: RSlice<'_, u8>) -> RResult<(), RawError>;
 }
 
 /// Where the host takes edits.
@@ -377,16 +410,32 @@ pub trait RawVisitor: Send {
 pub trait RawPlugin: Send + Sync {
     #[sabi(last_prefix_field)]
     fn start(&self) -> RResult<RawVisitorBox, RawError>;
+    /// The visitor of the module of that number, which `end` is to have.
+    fn start_numbered(&self, _module: u32) -> RResult<RawVisitorBox, RawError> {
+        self.start()
+    }
+    fn begin(&self, _program: RawProgramRef<'_>) -> RResult<(), RawError> {
+        RResult::ROk(())
+    }
+    fn end(&self, _program: RawProgramRef<'_>) -> RResult<RString, RawError> {
+        RResult::ROk(RString::new())
+    }
 }
 
 pub type RawViewRef<'a> = RawView_TO<'a, RRef<'a, ()>>;
 pub type RawEditsMut<'a> = RawEdits_TO<'a, RMut<'a, ()>>;
+pub type RawProgramRef<'a> = RawProgram_TO<'a, RRef<'a, ()>>;
 pub type RawVisitorBox = RawVisitor_TO<'static, RBox<()>>;
 pub type RawPluginBox = RawPlugin_TO<'static, RBox<()>>;
 
 /// Lends a host's view.
 pub fn lend_view<'a, T: RawView + 'a>(view: &'a T) -> RawViewRef<'a> {
     RawView_TO::from_ptr(RRef::new(view), TD_Opaque)
+}
+
+/// Lends a host's program.
+pub fn lend_program<'a, T: RawProgram + 'a>(program: &'a T) -> RawProgramRef<'a> {
+    RawProgram_TO::from_ptr(RRef::new(program), TD_Opaque)
 }
 
 /// Lends a host's edits.
@@ -402,6 +451,8 @@ pub struct PluginModule {
     pub describe: extern "C" fn() -> Description,
     #[sabi(last_prefix_field)]
     pub create: extern "C" fn(RStr<'_>) -> RResult<RawPluginBox, RawError>,
+    /// What the plugin declares, as a JSON object: `options` and `sites`, each null where it does not say.
+    pub declared: extern "C" fn() -> RResult<RString, RawError>,
 }
 
 impl RootModule for PluginModuleRef {
@@ -432,6 +483,12 @@ pub trait Dispatch: Plugin {
     fn bytecode(&mut self, _view: &Code<'_>, _edits: &mut Edits<'_>) -> Result {
         Ok(())
     }
+    fn begin(&mut self, _program: &Program<'_>) -> Result {
+        Ok(())
+    }
+    fn end(&mut self, _program: &Program<'_>, _modules: Vec<Self>) -> Result<String> {
+        Ok(String::new())
+    }
 }
 
 /// The header that the host looks for in a library.
@@ -444,10 +501,12 @@ extern "C" fn root<P: Dispatch>() -> RootModuleResult {
     abi_stable::library::__call_root_module_loader(module::<P>)
 }
 
-fn module<P: Dispatch>() -> PluginModuleRef {
+/// What a library exports; a host that links the plugin calls it itself.
+pub fn module<P: Dispatch>() -> PluginModuleRef {
     PluginModule {
         describe: describe::<P>,
         create: create::<P>,
+        declared: declared::<P>,
     }
     .leak_into_prefix()
 }
@@ -473,6 +532,16 @@ extern "C" fn describe<P: Dispatch>() -> Description {
     }
 }
 
+extern "C" fn declared<P: Dispatch>() -> RResult<RString, RawError> {
+    watch_panics();
+    guard(|| {
+        let sites: Vec<&str> = P::SITES.iter().map(|kind| kind.name()).collect();
+        let sites = (!sites.is_empty()).then_some(sites);
+        let declared = serde_json::json!({"options": P::OPTIONS.json(), "sites": sites});
+        Ok(declared.to_string().into())
+    })
+}
+
 extern "C" fn create<P: Dispatch>(options: RStr<'_>) -> RResult<RawPluginBox, RawError> {
     watch_panics();
     guard(|| {
@@ -480,13 +549,22 @@ extern "C" fn create<P: Dispatch>(options: RStr<'_>) -> RResult<RawPluginBox, Ra
             json: options.as_str(),
         })?;
         Ok(RawPlugin_TO::from_value(
-            Configured(Guarded(Some(plugin))),
+            Configured {
+                plugin: RwLock::new(Guarded(Some(plugin))),
+                visited: Arc::default(),
+            },
             TD_Opaque,
         ))
     })
 }
 
-struct Configured<P: Dispatch>(Guarded<P>);
+struct Configured<P: Dispatch> {
+    plugin: RwLock<Guarded<P>>,
+    visited: Visited<P>,
+}
+
+/// The visitors that have ended, by the numbers of their modules: for plugins that look at all of them.
+type Visited<P> = Arc<Mutex<BTreeMap<u32, Guarded<P>>>>;
 
 /// A plugin's state, dropped under guard.
 struct Guarded<P>(Option<P>);
@@ -501,19 +579,58 @@ impl<P> Drop for Guarded<P> {
     }
 }
 
-impl<P: Dispatch> RawPlugin for Configured<P> {
-    fn start(&self) -> RResult<RawVisitorBox, RawError> {
+impl<P: Dispatch> Configured<P> {
+    fn visitor(&self, module: Option<u32>) -> RResult<RawVisitorBox, RawError> {
         guard(|| {
-            let plugin = self.0.0.clone();
-            Ok(RawVisitor_TO::from_value(
-                Visiting(Guarded(plugin)),
-                TD_Opaque,
-            ))
+            // A panic ended the visit that it was in; others go on.
+            let plugin = self.plugin.read().unwrap_or_else(PoisonError::into_inner);
+            let keeps = module.filter(|_| P::INTERESTS & interest::PROGRAM != 0);
+            let visiting = Visiting {
+                state: Guarded(plugin.0.clone()),
+                kept: keeps.map(|module| (module, self.visited.clone())),
+            };
+            Ok(RawVisitor_TO::from_value(visiting, TD_Opaque))
+        })
+    }
+
+    fn whole<T>(&self, call: impl FnOnce(&mut P) -> Result<T>) -> RResult<T, RawError> {
+        guard(|| {
+            let mut plugin = self.plugin.write().unwrap_or_else(PoisonError::into_inner);
+            match plugin.0.as_mut() {
+                Some(plugin) => call(plugin),
+                None => Err(Error::new("the plugin has ended")),
+            }
         })
     }
 }
 
-struct Visiting<P: Dispatch>(Guarded<P>);
+impl<P: Dispatch> RawPlugin for Configured<P> {
+    fn start(&self) -> RResult<RawVisitorBox, RawError> {
+        self.visitor(None)
+    }
+
+    fn start_numbered(&self, module: u32) -> RResult<RawVisitorBox, RawError> {
+        self.visitor(Some(module))
+    }
+
+    fn begin(&self, program: RawProgramRef<'_>) -> RResult<(), RawError> {
+        self.whole(|plugin| plugin.begin(&Program(program)))
+    }
+
+    fn end(&self, program: RawProgramRef<'_>) -> RResult<RString, RawError> {
+        self.whole(|plugin| {
+            let visited = &mut *self.visited.lock().unwrap_or_else(PoisonError::into_inner);
+            let modules = std::mem::take(visited).into_values();
+            let modules = modules.filter_map(|mut state| state.0.take()).collect();
+            Ok(plugin.end(&Program(program), modules)?.into())
+        })
+    }
+}
+
+struct Visiting<P: Dispatch> {
+    state: Guarded<P>,
+    kept: Option<(u32, Visited<P>)>,
+}
 
 impl<P: Dispatch> RawVisitor for Visiting<P> {
     fn visit(
@@ -522,7 +639,7 @@ impl<P: Dispatch> RawVisitor for Visiting<P> {
         view: RawViewRef<'_>,
         edits: RawEditsMut<'_>,
     ) -> RResult<(), RawError> {
-        let state = self.0.0.as_mut();
+        let state = self.state.0.as_mut();
         guard(|| {
             let Some(plugin) = state else {
                 return Err(Error::new("the visitor has ended"));
@@ -544,12 +661,17 @@ impl<P: Dispatch> RawVisitor for Visiting<P> {
         view: RawViewRef<'_>,
         edits: RawEditsMut<'_>,
     ) -> RResult<RString, RawError> {
-        let state = self.0.0.as_mut();
-        guard(|| match state {
-            Some(plugin) => Ok(plugin
-                .finish(&Module(Code(view)), &mut Edits(edits))?
-                .into()),
-            None => Err(Error::new("the visitor has ended")),
+        guard(|| {
+            let Some(plugin) = self.state.0.as_mut() else {
+                return Err(Error::new("the visitor has ended"));
+            };
+            let text = plugin.finish(&Module(Code(view)), &mut Edits(edits))?;
+            if let Some((module, visited)) = &self.kept {
+                let state = Guarded(self.state.0.take());
+                let mut visited = visited.lock().unwrap_or_else(PoisonError::into_inner);
+                visited.insert(*module, state);
+            }
+            Ok(text.into())
         })
     }
 }
@@ -810,6 +932,10 @@ pub(crate) fn edit(edits: &mut RawEditsMut<'_>, site: Site, snippet: &Snippet<'_
         named(&snippet.values).as_rslice(),
         on_error_number(snippet.on_error),
     ))
+}
+
+pub(crate) fn write(program: &RawProgramRef<'_>, file: &str, content: &[u8]) -> Result {
+    told(program.write(file.into(), content.into()))
 }
 
 pub(crate) fn import(edits: &mut RawEditsMut<'_>, statement: &str, public: bool) -> Result {

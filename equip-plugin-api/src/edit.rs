@@ -366,3 +366,77 @@ impl Edits<'_> {
             .log(level as u32, message.to_string().as_str().into());
     }
 }
+
+/// Kinds of sites: [`Site`] without its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum SiteKind {
+    /// [`Site::Before`]
+    Before,
+    /// [`Site::After`]
+    After,
+    /// [`Site::Line`]
+    Line,
+    /// [`Site::EachLine`]
+    EachLine,
+    /// [`Site::ModuleEnter`]
+    ModuleEnter,
+    /// [`Site::ModuleExit`]
+    ModuleExit,
+    /// [`Site::Instruction`]
+    Instruction,
+    /// [`Site::OnRaise`]
+    OnRaise,
+    /// [`Site::OnExit`]
+    OnExit,
+    /// [`Site::OnYield`]
+    OnYield,
+    /// [`Site::OnResume`]
+    OnResume,
+    /// [`Site::Branch`] and [`Site::BranchAt`]
+    Branch,
+    /// [`Site::Loop`] and [`Site::LoopAt`]
+    Loop,
+}
+
+impl SiteKind {
+    /// Its name, as messages have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SiteKind::Before => "before",
+            SiteKind::After => "after",
+            SiteKind::Line => "line",
+            SiteKind::EachLine => "each_line",
+            SiteKind::ModuleEnter => "module_enter",
+            SiteKind::ModuleExit => "module_exit",
+            SiteKind::Instruction => "instruction",
+            SiteKind::OnRaise => "on_raise",
+            SiteKind::OnExit => "on_exit",
+            SiteKind::OnYield => "on_yield",
+            SiteKind::OnResume => "on_resume",
+            SiteKind::Branch => "branch",
+            SiteKind::Loop => "loop",
+        }
+    }
+}
+
+impl Site {
+    /// Its kind.
+    pub fn kind(self) -> SiteKind {
+        match self {
+            Site::Before => SiteKind::Before,
+            Site::After => SiteKind::After,
+            Site::Line(_) => SiteKind::Line,
+            Site::EachLine => SiteKind::EachLine,
+            Site::ModuleEnter(_) => SiteKind::ModuleEnter,
+            Site::ModuleExit(_) => SiteKind::ModuleExit,
+            Site::Instruction(..) => SiteKind::Instruction,
+            Site::OnRaise => SiteKind::OnRaise,
+            Site::OnExit => SiteKind::OnExit,
+            Site::OnYield => SiteKind::OnYield,
+            Site::OnResume => SiteKind::OnResume,
+            Site::Branch(_) | Site::BranchAt(..) => SiteKind::Branch,
+            Site::Loop(_) | Site::LoopAt(..) => SiteKind::Loop,
+        }
+    }
+}

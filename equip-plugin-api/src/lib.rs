@@ -88,6 +88,7 @@ pub mod edit;
 mod error;
 #[rustfmt::skip]
 pub mod opcode;
+pub mod options;
 pub mod view;
 pub mod visitor;
 
@@ -96,21 +97,32 @@ pub use edit::Site;
 pub use error::{Error, Options, Result};
 pub use visitor::Plugin;
 
+#[doc(hidden)]
+pub use serde as __serde;
+
+#[doc(hidden)]
+pub fn __json(value: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
 /// Everything that a plugin needs.
 pub mod prelude {
     pub use crate::edit::{
-        Edge, Edits, Level, LoopEdge, OnError, Position, Site, Snippet, Value, When,
+        Edge, Edits, Level, LoopEdge, OnError, Position, Site, SiteKind, Snippet, Value, When,
     };
     pub use crate::error::{Error, Options, Result};
     pub use crate::opcode::Opcode;
+    pub use crate::options::Schema;
     pub use crate::view::{
         Block, Class, Code, Definition, EdgeKind, Exceptions, Flow, FlowEdge, Import, Instr, Kind,
-        LocalTypes, Loop, Method, Module, Parameter, ParameterKind, Type, Types, Use,
+        LocalTypes, Loop, Method, Module, Parameter, ParameterKind, Program, ProgramModule, Type,
+        Types, Use,
     };
     pub use crate::visitor::{
-        BytecodeVisitor, ClassVisitor, MethodVisitor, ModuleVisitor, Plugin, Runtime,
+        BytecodeVisitor, ClassVisitor, MethodVisitor, ModuleVisitor, Plugin, ProgramVisitor,
+        Runtime,
     };
-    pub use crate::{export_plugin, runtime};
+    pub use crate::{export_plugin, link_plugin, options, runtime};
 }
 
 /// Python modules to ship, as paths from the plugin's own folder (that of its `Cargo.toml`):
@@ -130,15 +142,10 @@ macro_rules! runtime {
 #[macro_export]
 macro_rules! export_plugin {
     ($plugin:ty : $visitor:ident $(+ $more:ident)* $(, about = $about:literal)? $(,)?) => {
+        $crate::link_plugin!(
+            $plugin: $visitor $(+ $more)*, name = env!("CARGO_PKG_NAME"), about = concat!($($about)?)
+        );
         const _: () = {
-            impl $crate::abi::Dispatch for $plugin {
-                const NAME: &'static str = env!("CARGO_PKG_NAME");
-                const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-                const ABOUT: &'static str = concat!($($about)?);
-                const INTERESTS: u64 = $crate::__interest!($visitor) $(| $crate::__interest!($more))*;
-                $crate::__dispatch! { $visitor }
-                $($crate::__dispatch! { $more })*
-            }
             #[unsafe(no_mangle)]
             pub static EQUIP_PLUGIN_INFO: $crate::abi::Info =
                 $crate::abi::Info::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
@@ -148,9 +155,39 @@ macro_rules! export_plugin {
     };
 }
 
+/// As [`export_plugin!`], for a plugin that is part of a program which uses `equip-core`: nothing is
+/// exported, so there may be several in one crate. `equip_core::plugin::Library::linked` takes the type.
+#[macro_export]
+macro_rules! link_plugin {
+    ($plugin:ty : $visitor:ident $(+ $more:ident)*, name = $name:expr $(, about = $about:expr)? $(,)?) => {
+        impl $crate::abi::Dispatch for $plugin {
+            const NAME: &'static str = $name;
+            const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+            const ABOUT: &'static str = $crate::__or_empty!($($about)?);
+            const INTERESTS: u64 = $crate::__interest!($visitor) $(| $crate::__interest!($more))*;
+            $crate::__dispatch! { $visitor }
+            $($crate::__dispatch! { $more })*
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __or_empty {
+    () => {
+        ""
+    };
+    ($text:expr) => {
+        $text
+    };
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __interest {
+    (ProgramVisitor) => {
+        $crate::abi::interest::PROGRAM
+    };
     (ModuleVisitor) => {
         $crate::abi::interest::MODULE
     };
@@ -168,7 +205,7 @@ macro_rules! __interest {
             "`",
             stringify!($other),
             "` is no visitor: there are ModuleVisitor, \
-                                ClassVisitor, MethodVisitor and BytecodeVisitor"
+                                ClassVisitor, MethodVisitor, BytecodeVisitor and ProgramVisitor"
         ))
     };
 }
@@ -183,6 +220,18 @@ macro_rules! __dispatch {
             edits: &mut $crate::edit::Edits<'_>,
         ) -> $crate::Result {
             $crate::visitor::ModuleVisitor::visit_module(self, view, edits)
+        }
+    };
+    (ProgramVisitor) => {
+        fn begin(&mut self, program: &$crate::view::Program<'_>) -> $crate::Result {
+            $crate::visitor::ProgramVisitor::begin(self, program)
+        }
+        fn end(
+            &mut self,
+            program: &$crate::view::Program<'_>,
+            modules: Vec<Self>,
+        ) -> $crate::Result<String> {
+            $crate::visitor::ProgramVisitor::end(self, program, modules)
         }
     };
     (ClassVisitor) => {

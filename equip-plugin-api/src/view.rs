@@ -2,10 +2,11 @@
 
 use std::ops::Deref;
 
+pub use crate::abi::ProgramModule;
 pub use crate::abi::{
     Block, FlowEdge, Import, ImportedName, Instr, LocalTypes, Loop, Parameter, Use,
 };
-use crate::abi::{RawViewRef, instr};
+use crate::abi::{RawProgramRef, RawViewRef, instr};
 use crate::opcode::Opcode;
 
 mod data;
@@ -112,7 +113,8 @@ impl Code<'_> {
         self.0.flags()
     }
 
-    /// Its number in the module: 0 is the module; parents come before children.
+    /// Its number in the module: 0 is the module; parents come before children. It depends on the compiled
+    /// file alone, whatever else is instrumented, so it is an id for maps that a plugin keeps.
     pub fn index(&self) -> u32 {
         self.0.index()
     }
@@ -145,6 +147,12 @@ impl Code<'_> {
     /// Its instructions.
     pub fn instructions(&self) -> &[Instr] {
         self.0.instructions().as_slice()
+    }
+
+    /// What an instruction's operand means, as `equip dis` shows it: the name of a variable, a constant.
+    /// Empty for none.
+    pub fn operand(&self, instr: &Instr) -> String {
+        self.0.operand(instr.index()).into()
     }
 
     /// How control flows through it: basic blocks, edges, dominators and loops.
@@ -206,6 +214,39 @@ view! {
 view! {
     /// A function, method or lambda.
     Method
+}
+
+/// All that is instrumented in one run.
+pub struct Program<'a>(pub(crate) RawProgramRef<'a>);
+
+impl Program<'_> {
+    /// Its modules, in path order, those included that cannot be read.
+    pub fn modules(&self) -> &[ProgramModule<'_>] {
+        self.0.modules().as_slice()
+    }
+
+    /// Leaves a file beside the program's own output: `NAME.file` of the plugin NAME, in the folder in
+    /// which equip was started, or in `$EQUIP_OUTPUT_DIR`. It is put in place, whole, when the
+    /// instrumented files are; a run that writes nothing leaves none. `file` is a plain name; of two
+    /// files of one name the later stays.
+    ///
+    /// # Errors
+    /// `file` is no plain name.
+    pub fn write(&self, file: &str, content: impl AsRef<[u8]>) -> crate::Result {
+        crate::abi::write(&self.0, file, content.as_ref())
+    }
+}
+
+impl ProgramModule<'_> {
+    /// Its dotted name.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// Its source; of what has none, its compiled file.
+    pub fn path(&self) -> &str {
+        self.path.as_str()
+    }
 }
 
 impl Module<'_> {

@@ -1,9 +1,10 @@
 //! What an author implements.
 
-use crate::edit::{Edits, OnError};
+use crate::edit::{Edits, OnError, SiteKind};
 use crate::error::{Options, Result};
 use crate::opcode::Opcode;
-use crate::view::{Class, Code, Instr, Method, Module};
+use crate::options::Schema;
+use crate::view::{Class, Code, Instr, Method, Module, Program};
 
 /// A Python module shipped inside a plugin; see [`runtime!`](crate::runtime).
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,14 @@ pub trait Plugin: Sized + Clone + Send + Sync + 'static {
     /// Python modules that it brings along.
     const RUNTIME: &'static [Runtime] = &[];
 
+    /// What a user can set: `Schema::of::<Settings>()`, where [`options!`](crate::options!) declares
+    /// `Settings`. The host then lists and checks options without running the plugin.
+    const OPTIONS: Schema = Schema::UNKNOWN;
+
+    /// The sites that it may ask for, for who chooses plugins: an edit at another one is an error. Empty
+    /// where it does not say.
+    const SITES: &'static [SiteKind] = &[];
+
     /// What becomes of errors of its snippets that do not say so themselves. Who uses the plugin can
     /// say otherwise: `--set NAME.on_error=ignore`.
     const ON_ERROR: OnError = OnError::Raise;
@@ -46,6 +55,27 @@ pub trait Plugin: Sized + Clone + Send + Sync + 'static {
         let _ = (module, edits);
         Ok(String::new())
     }
+}
+
+/// Is told of a program as a whole: before its first module and after its last one. What is learnt in a
+/// module stays with the visitor of that module; [`ProgramVisitor::end`] gets all of them.
+pub trait ProgramVisitor: Plugin {
+    /// Comes once, before any module is read. Visitors are clones of what `self` is then.
+    ///
+    /// # Errors
+    /// End the run before anything is written.
+    fn begin(&mut self, program: &Program<'_>) -> Result {
+        let _ = program;
+        Ok(())
+    }
+
+    /// Comes once, when all modules have been visited, whether anything is written or not. `modules` are
+    /// the visitors as [`Plugin::finish`] left them, in path order, without those of modules that could
+    /// not be read. The text, if any, is shown in the report.
+    ///
+    /// # Errors
+    /// End the run before anything is written.
+    fn end(&mut self, program: &Program<'_>, modules: Vec<Self>) -> Result<String>;
 }
 
 /// Is shown each module, before what it holds.

@@ -24,6 +24,7 @@ pub fn run(options: &Pipeline, arguments: &Arguments) -> anyhow::Result<u8> {
         dry_run: true,
         jobs: arguments.jobs,
         cache: Snippets::default_cache(),
+        output: Options::default_output(),
         plan: true,
     };
     let report = execute(

@@ -126,6 +126,7 @@ fn instrument(
         dry_run: true,
         jobs: arguments.jobs,
         cache: Snippets::default_cache(),
+        output: Options::default_output(),
         plan: false,
     };
     let pairs = Mutex::new(Vec::new());

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use equip_core::compile::Snippets;
-use equip_core::plugin::Loader;
 use equip_core::python::Helpers;
 use equip_core::run::{self, Options, Report, ShowResult, Status, Watch};
 
@@ -38,6 +37,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         jobs: arguments.jobs,
         cache: Snippets::default_cache(),
         plan: arguments.dry_run,
+        output: Options::default_output(),
     };
     let original = |file: &Path| match &tree {
         Some(tree) => tree.original(file),
@@ -126,6 +126,12 @@ pub fn show(prepared: &Prepared, report: &Report, arguments: &Arguments) {
             note!("{}: {note}", file.file.display());
         }
     }
+    for note in &report.notes {
+        note!("{note}");
+    }
+    for file in &report.side_files {
+        note!("written: {}", file.display());
+    }
     let count = |wanted: fn(&Status) -> bool| {
         report
             .files
@@ -183,35 +189,4 @@ fn say_how_to_start(scripts: &[&Path]) {
          (scripts: {list}{more}; modules that they import are instrumented either way)",
         shown[0]
     );
-}
-
-pub fn plugins() -> anyhow::Result<u8> {
-    let loader = Loader::from_environment();
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let mut seen = std::collections::BTreeSet::new();
-    for folder in &loader.directories {
-        let mut files: Vec<_> = std::fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .collect();
-        files.sort_by_key(std::fs::DirEntry::file_name);
-        for file in files {
-            let name = file.file_name().to_string_lossy().into_owned();
-            if !name.starts_with(prefix) || !name.ends_with(suffix) || !seen.insert(name) {
-                continue;
-            }
-            if let Ok(library) = loader.load(&file.path()) {
-                out!("{} {}  {}", library.name, library.version, library.about);
-                out!(
-                    "    API {}.{}, {}, {}",
-                    library.api.0,
-                    library.api.1,
-                    library.rustc,
-                    library.path.display()
-                );
-            }
-        }
-    }
-    Ok(0)
 }

@@ -9,6 +9,8 @@ pub mod diff;
 pub mod init;
 pub mod inspect;
 pub mod instrument;
+pub mod new_plugin;
+pub mod plugins;
 pub mod restore;
 pub mod run;
 pub mod select;

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use equip_core::edits::Author;
-use equip_core::plugin::{self, Failure, Library, Loader, Plugin};
+use equip_core::options::{self, ON_ERROR, OptionError};
+use equip_core::plugin::{self, Failure, Library, Loader, NotSetUp, Plugin};
 use equip_core::program::Module;
 use equip_core::python::Search;
 use equip_core::run::{Problem, Report, Step, Unmatched, Work};
@@ -26,8 +27,6 @@ use read::{InjectStep, Pipeline, Placed, PluginStep};
 
 /// Exit status of errors in plugins, options, snippets and pipelines: nothing is written.
 pub const EDIT: u8 = 3;
-/// The option that every plugin has.
-const ON_ERROR: &str = "on_error";
 /// Version of what no plugin asks for.
 const INLINE: &str = "inline";
 
@@ -349,31 +348,39 @@ impl Preparing<'_> {
                 .as_ref()
                 .map(|step| step.options.clone())
                 .unwrap_or_default();
-            let said = set.remove(&library.name).unwrap_or_default();
-            let mut rule = step.as_ref().and_then(|step| step.on_error);
-            for (key, value) in said {
-                // This one is the host's, whatever the plugin.
-                if key == ON_ERROR {
-                    rule = Some(value.as_str().and_then(read::on_error).ok_or_else(|| {
-                        let message = format!(
-                            "--set {}.{ON_ERROR}: {value} is none of raise, ignore and log",
-                            library.name
-                        );
-                        crate::Status(EDIT, message)
-                    })?);
-                } else {
-                    options.insert(key, value);
-                }
+            if let Some(rule) = step.as_ref().and_then(|step| step.on_error) {
+                options.insert(ON_ERROR.to_owned(), read::rule(rule).into());
             }
-            match (library.configure(&serde_json::to_string(&options)?), step) {
-                (Ok(mut plugin), _) => {
-                    if let Some(rule) = rule {
-                        plugin.on_error = rule;
+            let said = set.remove(&library.name).unwrap_or_default();
+            let mine: Vec<String> = said.keys().cloned().collect();
+            options.extend(said);
+            let on_command_line = |error: &OptionError| {
+                let first = error.path.first();
+                step.is_none()
+                    || matches!(first, Some(options::Step::Key(key)) if mine.contains(key))
+            };
+            match library.set_up(options.into_iter().collect()) {
+                Ok(plugin) => plugins.push(plugin),
+                Err(NotSetUp::Plugin(error)) => match step {
+                    Some(step) => self.found.push(plugin_error(step, &error)),
+                    None => return Err(crate::Status(EDIT, error.to_string()).into()),
+                },
+                Err(NotSetUp::Options(errors)) => {
+                    let (shell, file): (Vec<_>, Vec<_>) =
+                        errors.iter().partition(|one| on_command_line(one));
+                    if !shell.is_empty() {
+                        let name = &library.name;
+                        let shown = shell.iter().map(|error| format!("--set {name}.{error}"));
+                        let message = shown.collect::<Vec<_>>().join("\n");
+                        return Err(crate::Status(EDIT, message).into());
                     }
-                    plugins.push(plugin);
+                    if let Some(step) = step {
+                        let said = file
+                            .into_iter()
+                            .map(|error| option_error(step, &library.name, error));
+                        self.found.extend(said);
+                    }
                 }
-                (Err(error), None) => return Err(crate::Status(EDIT, error.to_string()).into()),
-                (Err(error), Some(step)) => self.found.push(option_error(step, &error)),
             }
         }
         Ok(plugins)
@@ -441,25 +448,36 @@ impl Preparing<'_> {
 }
 
 /// An error in a plugin's options, where the option is.
-fn option_error(step: &PluginStep, error: &plugin::PluginError) -> Diagnostic {
-    let unknown = || {
-        let rest = error.message.split("unknown field `").nth(1)?;
-        let name = rest.split('`').next()?;
-        Some(match &error.kind {
-            Failure::Options(path) if !path.is_empty() && path != name => format!("{path}.{name}"),
-            _ => name.to_owned(),
-        })
+fn option_error(step: &PluginStep, plugin: &str, error: &OptionError) -> Diagnostic {
+    let at = match step.places.get(&error.path()) {
+        Some((key, value)) => {
+            if error.key {
+                key
+            } else {
+                value
+            }
+        }
+        None => &step.options_at,
     };
+    Diagnostic::error(
+        at.clone(),
+        format!("options of {plugin}: {error}"),
+        "this option",
+    )
+}
+
+/// What a plugin itself says of its options.
+fn plugin_error(step: &PluginStep, error: &plugin::PluginError) -> Diagnostic {
     let path = match &error.kind {
-        Failure::Options(path) => unknown().unwrap_or_else(|| path.clone()),
-        _ => String::new(),
+        Failure::Options(path) => path.as_str(),
+        _ => "",
     };
     let at = step
         .places
-        .get(&path)
-        .cloned()
-        .unwrap_or_else(|| step.options_at.clone());
-    Diagnostic::error(at, error.to_string(), "this option")
+        .get(path)
+        .map(|(_, value)| value)
+        .unwrap_or(&step.options_at);
+    Diagnostic::error(at.clone(), error.to_string(), "these options")
 }
 
 /// Whether a name can only be looked for where plugins are installed.
@@ -532,16 +550,11 @@ fn settings(
                 .unwrap_or_default();
             return Err(failed(format!("no plugin {plugin} in this run{near}")));
         }
-        let text = format!("value = {value}");
-        let parsed = text
-            .parse::<toml::Table>()
-            .ok()
-            .and_then(|mut table| table.remove("value"));
-        let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
+        let value = read::bare(value).map_err(failed)?;
         options
             .entry(plugin.to_owned())
             .or_default()
-            .insert(key.to_owned(), serde_json::to_value(value)?);
+            .insert(key.to_owned(), value);
     }
     Ok(options)
 }

@@ -46,10 +46,10 @@ pub struct PluginStep {
     pub name: Placed,
     pub select: Option<(Selection, Range<usize>)>,
     pub on_error: Option<OnError>,
-    /// Its options, where they are, and where each of them is, by its path (`a.b[0]`).
+    /// Its options, where they are, and where key and value of each of them are, by its path (`a.b[0]`).
     pub options: BTreeMap<String, Json>,
     pub options_at: Range<usize>,
-    pub places: BTreeMap<String, Range<usize>>,
+    pub places: BTreeMap<String, (Range<usize>, Range<usize>)>,
 }
 
 /// Injections of one name.
@@ -479,6 +479,31 @@ pub fn on_error(name: &str) -> Option<OnError> {
     }
 }
 
+/// The same the other way round.
+pub fn rule(on_error: OnError) -> &'static str {
+    match on_error {
+        OnError::Raise => "raise",
+        OnError::Ignore => "ignore",
+        OnError::Log => "log",
+    }
+}
+
+/// The value of an option on the command line: TOML, or a bare word.
+///
+/// # Errors
+/// JSON cannot hold it.
+pub fn bare(text: &str) -> Result<Json, String> {
+    let line = format!("value = {text}");
+    let parsed = DeTable::parse(&line).ok();
+    match parsed
+        .as_ref()
+        .and_then(|table| table.get_ref().get("value"))
+    {
+        Some(value) => json(value).map_err(|(_, message)| message),
+        None => Ok(Json::from(text)),
+    }
+}
+
 /// Where a table begins: at its header, or its first key.
 fn first(table: &Table<'_>, at: &Range<usize>) -> usize {
     let keys = table.keys().map(|key| key.span().start);
@@ -540,35 +565,33 @@ pub fn inside(file: &str, value: &Range<usize>, text: &str, part: Range<usize>) 
     }
 }
 
-/// Notes where each value of a table of options is.
+/// Notes where key and value of each option are.
 fn place(
     path: &str,
     key: Range<usize>,
     value: &Value<'_>,
-    places: &mut BTreeMap<String, Range<usize>>,
+    places: &mut BTreeMap<String, (Range<usize>, Range<usize>)>,
 ) {
     match value.get_ref() {
         DeValue::Table(table) => {
             for (name, value) in table {
-                place(
-                    &format!("{path}.{}", name.get_ref()),
-                    name.span(),
-                    value,
-                    places,
-                );
+                let path = format!("{path}.{}", name.get_ref());
+                place(&path, name.span(), value, places);
             }
-            places.insert(path.to_owned(), key);
         }
         DeValue::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 place(&format!("{path}[{index}]"), item.span(), item, places);
             }
-            places.insert(path.to_owned(), value.span());
         }
-        _ => {
-            places.insert(path.to_owned(), value.span());
-        }
+        _ => {}
     }
+    // A table under a header of its own has no place but that.
+    let at = match value.get_ref().is_table() {
+        true => key.clone(),
+        false => value.span(),
+    };
+    places.insert(path.to_owned(), (key, at));
 }
 
 /// A value as plugins get it: JSON. Dates become text.
@@ -582,9 +605,13 @@ fn json(value: &Value<'_>) -> Result<Json, (Range<usize>, String)> {
             Json::from(parsed.map_err(|_| (at(), "the number is too large".to_owned()))?)
         }
         DeValue::Float(number) => {
-            let parsed: Option<f64> = number.as_str().parse().ok();
-            let number = parsed.and_then(serde_json::Number::from_f64);
-            Json::from(number.ok_or_else(|| (at(), "options are no infinities or NaN".to_owned()))?)
+            let wrong = |text: String| (at(), format!("{text} is no number"));
+            let value: f64 = number
+                .as_str()
+                .parse()
+                .map_err(|_| wrong(number.as_str().to_owned()))?;
+            let finite = serde_json::Number::from_f64(value);
+            Json::from(finite.ok_or_else(|| wrong(value.to_string()))?)
         }
         DeValue::Datetime(date) => Json::from(date.to_string()),
         DeValue::Array(items) => items

@@ -2,19 +2,19 @@
 
 use equip_plugin_api::prelude::*;
 
-#[derive(Clone, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone)]
 struct Assertions {
     /// Lines of the module's assertions.
-    #[serde(skip)]
     lines: Vec<Value>,
 }
 
 impl Plugin for Assertions {
+    const OPTIONS: Schema = Schema::NONE;
+    const SITES: &'static [SiteKind] = &[SiteKind::Line, SiteKind::Instruction];
     const RUNTIME: &'static [Runtime] = runtime!["runtime/equip_assertions.py"];
 
-    fn configure(options: Options<'_>) -> Result<Self> {
-        options.parse()
+    fn configure(_options: Options<'_>) -> Result<Self> {
+        Ok(Assertions { lines: Vec::new() })
     }
 
     fn finish(&mut self, _module: &Module<'_>, edits: &mut Edits<'_>) -> Result<String> {

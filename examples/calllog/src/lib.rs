@@ -6,6 +6,9 @@ use equip_plugin_api::prelude::*;
 struct CallLog;
 
 impl Plugin for CallLog {
+    const OPTIONS: Schema = Schema::NONE;
+    const SITES: &'static [SiteKind] = &[SiteKind::Before];
+
     fn configure(_options: Options<'_>) -> Result<Self> {
         Ok(CallLog)
     }

@@ -9,28 +9,22 @@
 
 use equip_plugin_api::prelude::*;
 
-#[derive(Clone, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Faults {
-    /// Which call of each function fails, from 1; with `again`, each n-th.
-    nth: u32,
-    /// Whether it fails again at each n-th call.
-    again: bool,
-    /// A Python expression: what is raised.
-    error: String,
-}
-
-impl Default for Faults {
-    fn default() -> Self {
-        Faults {
-            nth: 1,
-            again: false,
-            error: "OSError('injected')".to_owned(),
-        }
+options! {
+    /// What a user can set.
+    #[derive(Clone)]
+    struct Faults {
+        /// Which call of each function fails, from 1; with `again`, each n-th.
+        nth: u32 = 1,
+        /// Whether it fails again at each n-th call.
+        again: bool,
+        /// A Python expression: what is raised.
+        error: String = "OSError('injected')".to_owned(),
     }
 }
 
 impl Plugin for Faults {
+    const OPTIONS: Schema = Schema::of::<Faults>();
+    const SITES: &'static [SiteKind] = &[SiteKind::Before];
     const RUNTIME: &'static [Runtime] = runtime!["runtime/equip_faults.py"];
 
     fn configure(options: Options<'_>) -> Result<Self> {

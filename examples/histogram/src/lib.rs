@@ -2,19 +2,19 @@
 
 use equip_plugin_api::prelude::*;
 
-#[derive(Clone, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone)]
 struct Histogram {
     /// Numbers of the functions of the module that is being visited.
-    #[serde(skip)]
     names: Vec<Value>,
 }
 
 impl Plugin for Histogram {
+    const OPTIONS: Schema = Schema::NONE;
+    const SITES: &'static [SiteKind] = &[SiteKind::Before, SiteKind::OnExit];
     const RUNTIME: &'static [Runtime] = runtime!["runtime/equip_histogram.py"];
 
-    fn configure(options: Options<'_>) -> Result<Self> {
-        options.parse()
+    fn configure(_options: Options<'_>) -> Result<Self> {
+        Ok(Histogram { names: Vec::new() })
     }
 
     /// The names of all functions go to the top of the module, once.

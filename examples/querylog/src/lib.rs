@@ -8,25 +8,20 @@
 
 use equip_plugin_api::prelude::*;
 
-#[derive(Clone, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct QueryLog {
-    /// Calls that are shorter, in milliseconds, are left out.
-    slower_than_ms: f64,
-    /// Most characters of one value.
-    width: u32,
-}
-
-impl Default for QueryLog {
-    fn default() -> Self {
-        QueryLog {
-            slower_than_ms: 0.0,
-            width: 80,
-        }
+options! {
+    /// What a user can set; the runtime module reads it.
+    #[derive(Clone)]
+    struct QueryLog {
+        /// Leaves out calls that are shorter, in milliseconds.
+        slower_than_ms: f64,
+        /// Most characters of one value.
+        width: u32 = 80,
     }
 }
 
 impl Plugin for QueryLog {
+    const OPTIONS: Schema = Schema::of::<QueryLog>();
+    const SITES: &'static [SiteKind] = &[SiteKind::Before, SiteKind::After, SiteKind::OnRaise];
     const RUNTIME: &'static [Runtime] = runtime!["runtime/equip_querylog.py"];
     // A value that cannot be shown is no error of the program.
     const ON_ERROR: OnError = OnError::Log;

@@ -2,19 +2,21 @@
 
 use equip_plugin_api::prelude::*;
 
-#[derive(Clone, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone)]
 struct Unused {
     /// Name and line of the module's functions.
-    #[serde(skip)]
     functions: Vec<Value>,
 }
 
 impl Plugin for Unused {
+    const OPTIONS: Schema = Schema::NONE;
+    const SITES: &'static [SiteKind] = &[SiteKind::Before];
     const RUNTIME: &'static [Runtime] = runtime!["runtime/equip_unused.py"];
 
-    fn configure(options: Options<'_>) -> Result<Self> {
-        options.parse()
+    fn configure(_options: Options<'_>) -> Result<Self> {
+        Ok(Unused {
+            functions: Vec::new(),
+        })
     }
 
     fn finish(&mut self, _module: &Module<'_>, edits: &mut Edits<'_>) -> Result<String> {

@@ -5,21 +5,28 @@
 
 use equip_plugin_api::prelude::*;
 
-/// What a user can set.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
+options! {
+    /// What a user can set. The runtime module reads `output`.
+    #[derive(Clone, Debug)]
+    pub struct Settings {
+        /// Name of the file of counts, below the folder in which the program was started; by default
+        /// `counts.json`.
+        pub output: Option<String>,
+        /// Leaves out methods such as `__init__`.
+        pub skip_dunder: bool,
+        /// Counts normal returns too.
+        pub returns: bool,
+        /// Counts the exceptions that leave the function too.
+        pub raises: bool,
+        /// Counts how often a generator or coroutine suspends too.
+        pub yields: bool,
+    }
+}
+
+/// The plugin.
+#[derive(Clone, Debug)]
 pub struct CallCount {
-    /// Name of the file of counts, below the folder in which the program was started.
-    pub output: Option<String>,
-    /// Leaves out methods such as `__init__`.
-    pub skip_dunder: bool,
-    /// Counts normal returns too.
-    pub returns: bool,
-    /// Counts the exceptions that leave the function too.
-    pub raises: bool,
-    /// Counts how often a generator or coroutine suspends too.
-    pub yields: bool,
-    #[serde(skip)]
+    settings: Settings,
     keys: Vec<String>,
 }
 
@@ -33,10 +40,18 @@ except:
     pass";
 
 impl Plugin for CallCount {
+    const OPTIONS: Schema = Schema::of::<Settings>();
+    const SITES: &'static [SiteKind] = &[
+        SiteKind::Before,
+        SiteKind::After,
+        SiteKind::OnRaise,
+        SiteKind::OnYield,
+    ];
     const RUNTIME: &'static [Runtime] = runtime!["runtime/equip_callcount.py"];
 
     fn configure(options: Options<'_>) -> Result<Self> {
-        options.parse()
+        let (settings, keys) = (options.parse()?, Vec::new());
+        Ok(CallCount { settings, keys })
     }
 
     /// One list for the module, made when all of its functions are known.
@@ -52,15 +67,17 @@ impl Plugin for CallCount {
 
 impl MethodVisitor for CallCount {
     fn visit_method(&mut self, method: &Method<'_>, edits: &mut Edits<'_>) -> Result {
-        if self.skip_dunder && method.name().starts_with("__") && method.name().ends_with("__") {
+        let settings = &self.settings;
+        if settings.skip_dunder && method.name().starts_with("__") && method.name().ends_with("__")
+        {
             return Ok(());
         }
         // In the order of the runtime's columns; a function has all of them, one after another.
         let asked = [
             (true, Site::Before),
-            (self.returns, Site::After),
-            (self.raises, Site::OnRaise),
-            (self.yields, Site::OnYield),
+            (settings.returns, Site::After),
+            (settings.raises, Site::OnRaise),
+            (settings.yields, Site::OnYield),
         ];
         let sites = asked
             .into_iter()

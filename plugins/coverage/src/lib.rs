@@ -12,29 +12,35 @@ mod placement;
 
 use placement::{Evidence, Fact, Placement, place};
 
-/// How much is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Whether each line and branch was reached: with the fewest probes.
-    #[default]
-    Hits,
-    /// How often: a counter at each line and each branch.
-    Counts,
+options! {
+    /// How much is kept.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub enum Mode {
+        /// Whether each line and branch was reached: with the fewest probes.
+        Hits,
+        /// How often: a counter at each line and each branch.
+        Counts,
+    }
 }
 
-/// What a user can set. The runtime module reads `output`.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
+options! {
+    /// What a user can set. The runtime module reads `output`.
+    #[derive(Clone, Debug)]
+    pub struct Settings {
+        /// Name of the folder of data files, below the folder in which the program was started; by
+        /// default `equip-coverage`.
+        pub output: Option<String>,
+        /// How much is kept.
+        pub mode: Mode,
+        /// A probe at each line that may raise, instead of a handler around each function.
+        pub no_handlers: bool,
+    }
+}
+
+/// The plugin.
+#[derive(Clone, Debug)]
 pub struct Coverage {
-    /// Name of the folder of data files, below the folder in which the program was started; by default
-    /// `equip-coverage`.
-    pub output: Option<String>,
-    /// `hits` or `counts`.
-    pub mode: Mode,
-    /// A probe at each line that may raise, instead of a handler around each function.
-    pub no_handlers: bool,
-    #[serde(skip)]
+    settings: Settings,
     map: Map,
 }
 
@@ -67,17 +73,28 @@ except:
     pass";
 
 impl Plugin for Coverage {
+    const OPTIONS: Schema = Schema::of::<Settings>();
+    const SITES: &'static [SiteKind] = &[
+        SiteKind::Before,
+        SiteKind::Line,
+        SiteKind::Instruction,
+        SiteKind::Branch,
+        SiteKind::Loop,
+        SiteKind::ModuleEnter,
+        SiteKind::OnRaise,
+    ];
     const RUNTIME: &'static [Runtime] = runtime!["runtime/equip_coverage.py"];
 
     fn configure(options: Options<'_>) -> Result<Self> {
-        options.parse()
+        let (settings, map) = (options.parse()?, Map::default());
+        Ok(Coverage { settings, map })
     }
 
     fn finish(&mut self, module: &Module<'_>, edits: &mut Edits<'_>) -> Result<String> {
         self.module_body(module, edits)?;
         if self.map.probes > 0 {
             let map = std::mem::take(&mut self.map);
-            let mode = match self.mode {
+            let mode = match self.settings.mode {
                 Mode::Hits => "hits",
                 Mode::Counts => "counts",
             };
@@ -117,7 +134,7 @@ fn quoted(text: &str) -> String {
 
 impl Coverage {
     fn hit(&self) -> &'static str {
-        match self.mode {
+        match self.settings.mode {
             Mode::Hits => HIT,
             Mode::Counts => COUNT,
         }
@@ -146,8 +163,8 @@ impl Coverage {
 
     fn code(&mut self, code: &Code<'_>, edits: &mut Edits<'_>, is_function: bool) -> Result {
         let first = code.first_line();
-        let placement = match self.mode {
-            Mode::Hits => place(code, is_function && !self.no_handlers),
+        let placement = match self.settings.mode {
+            Mode::Hits => place(code, is_function && !self.settings.no_handlers),
             Mode::Counts => placement::every(code),
         };
         let Placement {

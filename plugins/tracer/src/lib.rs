@@ -5,64 +5,52 @@
 
 use equip_plugin_api::prelude::*;
 
-/// How the trace is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Lines, indented by depth.
-    #[default]
-    Text,
-    /// A JSON array of trace events.
-    Chrome,
-}
-
-/// What a user can set. The runtime module reads the same options, with the same defaults.
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Tracer {
-    /// Name of the file, below the folder in which the program was started; by default text goes to
-    /// stderr, events to `trace.json`. A second process puts its number behind: `trace.json.4711`.
-    pub output: Option<String>,
-    /// `text` or `chrome`.
-    pub format: Format,
-    /// Shows arguments.
-    pub include_args: bool,
-    /// Most characters of one value.
-    pub max_repr: u32,
-    /// Leaves out calls that are shorter; of what can suspend, each stretch counts by itself.
-    pub min_duration_us: f64,
-    /// Of the calls that begin while their thread is in no other traced function, only each n-th is
-    /// traced, the first included, with all that it calls. A generator keeps what its first call got.
-    pub sample: u32,
-    /// Measures CPU time, too.
-    pub cpu: bool,
-    /// Shows objects by their own `__repr__`: code of the program's runs then. Otherwise what is not
-    /// made of builtin types is shown by class and address.
-    pub user_repr: bool,
-    /// Traces bodies of modules.
-    pub modules: bool,
-    /// Traces bodies of classes.
-    pub classes: bool,
-    #[serde(skip)]
-    functions: Vec<String>,
-}
-
-impl Default for Tracer {
-    fn default() -> Self {
-        Tracer {
-            output: None,
-            format: Format::Text,
-            include_args: true,
-            max_repr: 120,
-            min_duration_us: 0.0,
-            sample: 1,
-            cpu: false,
-            user_repr: false,
-            modules: false,
-            classes: false,
-            functions: Vec::new(),
-        }
+options! {
+    /// How the trace is written.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub enum Format {
+        /// Lines, indented by depth.
+        Text,
+        /// A JSON array of trace events.
+        Chrome,
     }
+}
+
+options! {
+    /// What a user can set. The runtime module reads the same options, with the same defaults.
+    #[derive(Clone, Debug)]
+    pub struct Settings {
+        /// Name of the file, below the folder in which the program was started; by default text goes to
+        /// stderr, events to `trace.json`. A second process puts its number behind: `trace.json.4711`.
+        pub output: Option<String>,
+        /// How the trace is written.
+        pub format: Format,
+        /// Shows arguments.
+        pub include_args: bool = true,
+        /// Most characters of one value.
+        pub max_repr: u32 = 120,
+        /// Leaves out calls that are shorter; of what can suspend, each stretch counts by itself.
+        pub min_duration_us: f64,
+        /// Of the calls that begin while their thread is in no other traced function, only each n-th is
+        /// traced, the first included, with all that it calls. A generator keeps what its first call got.
+        pub sample: u32 = 1,
+        /// Measures CPU time, too.
+        pub cpu: bool,
+        /// Shows objects by their own `__repr__`: code of the program's runs then. Otherwise what is not
+        /// made of builtin types is shown by class and address.
+        pub user_repr: bool,
+        /// Traces bodies of modules.
+        pub modules: bool,
+        /// Traces bodies of classes.
+        pub classes: bool,
+    }
+}
+
+/// The plugin.
+#[derive(Clone, Debug)]
+pub struct Tracer {
+    settings: Settings,
+    functions: Vec<String>,
 }
 
 // `call` is the state of a call; None if it is not traced.
@@ -84,20 +72,34 @@ impl Tracer {
 }
 
 impl Plugin for Tracer {
+    const OPTIONS: Schema = Schema::of::<Settings>();
+    const SITES: &'static [SiteKind] = &[
+        SiteKind::Before,
+        SiteKind::After,
+        SiteKind::OnRaise,
+        SiteKind::OnYield,
+        SiteKind::OnResume,
+        SiteKind::ModuleEnter,
+        SiteKind::ModuleExit,
+    ];
     const RUNTIME: &'static [Runtime] = runtime!["runtime/equip_tracer.py"];
 
     // At the recursion limit a probe cannot be called, and when the program ends it is gone.
     const ON_ERROR: OnError = OnError::Ignore;
 
     fn configure(options: Options<'_>) -> Result<Self> {
-        let tracer: Tracer = options.parse()?;
-        if tracer.sample == 0 {
+        let settings: Settings = options.parse()?;
+        if settings.sample == 0 {
             return Err(Error::new("sample: 0 of the calls are none; 1 is all"));
         }
-        if !(0.0..=1e12).contains(&tracer.min_duration_us) {
+        if !(0.0..=1e12).contains(&settings.min_duration_us) {
             return Err(Error::new("min_duration_us: not a number of microseconds"));
         }
-        Ok(tracer)
+        let functions = Vec::new();
+        Ok(Tracer {
+            settings,
+            functions,
+        })
     }
 
     /// One list for the module, made when all of its functions are known.
@@ -113,7 +115,7 @@ impl Plugin for Tracer {
 
 impl MethodVisitor for Tracer {
     fn visit_method(&mut self, method: &Method<'_>, edits: &mut Edits<'_>) -> Result {
-        let parameters: Vec<String> = match self.include_args {
+        let parameters: Vec<String> = match self.settings.include_args {
             true => method.parameters().iter().map(written).collect(),
             false => Vec::new(),
         };
@@ -142,7 +144,7 @@ impl MethodVisitor for Tracer {
 
 impl ClassVisitor for Tracer {
     fn visit_class(&mut self, class: &Class<'_>, edits: &mut Edits<'_>) -> Result {
-        if !self.classes {
+        if !self.settings.classes {
             return Ok(());
         }
         let id = self.add('f', class.key(), &[]);
@@ -154,7 +156,7 @@ impl ClassVisitor for Tracer {
 
 impl ModuleVisitor for Tracer {
     fn visit_module(&mut self, module: &Module<'_>, edits: &mut Edits<'_>) -> Result {
-        if !self.modules {
+        if !self.settings.modules {
             return Ok(());
         }
         let id = self.add('f', module.key(), &[]);

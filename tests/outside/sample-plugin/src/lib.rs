@@ -4,24 +4,31 @@
 
 use equip_plugin_api::prelude::*;
 
-/// What a user can set.
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sample {
-    /// Starts each note.
-    pub prefix: String,
-    /// Leaves out functions with more parameters than this.
-    pub limits: Limits,
-    #[serde(skip)]
-    seen: Seen,
+options! {
+    /// What a user can set.
+    #[derive(Clone, Debug)]
+    pub struct Settings {
+        /// Starts each note.
+        pub prefix: String = "sample".to_owned(),
+        /// Leaves out functions with more parameters than this.
+        pub limits: Limits,
+    }
 }
 
-/// Bounds on what is instrumented.
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// The most parameters that a function may have.
-    pub parameters: usize,
+options! {
+    /// Bounds on what is instrumented.
+    #[derive(Clone, Debug)]
+    pub struct Limits {
+        /// The most parameters that a function may have.
+        pub parameters: usize = 255,
+    }
+}
+
+/// The plugin.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    settings: Settings,
+    seen: Seen,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -32,31 +39,17 @@ struct Seen {
     returns: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { parameters: 255 }
-    }
-}
-
-impl Default for Sample {
-    fn default() -> Self {
-        Sample {
-            prefix: "sample".to_owned(),
-            limits: Limits::default(),
-            seen: Seen::default(),
-        }
-    }
-}
-
 impl Plugin for Sample {
+    const OPTIONS: Schema = Schema::of::<Settings>();
     const RUNTIME: &'static [Runtime] = runtime!["runtime/sample_runtime.py"];
 
     fn configure(options: Options<'_>) -> Result<Self> {
-        let sample: Sample = options.parse()?;
-        if sample.prefix.is_empty() {
+        let settings: Settings = options.parse()?;
+        if settings.prefix.is_empty() {
             return Err(Error::new("prefix: must not be empty"));
         }
-        Ok(sample)
+        let seen = Seen::default();
+        Ok(Sample { settings, seen })
     }
 
     fn finish(&mut self, module: &Module<'_>, _edits: &mut Edits<'_>) -> Result<String> {
@@ -79,7 +72,7 @@ impl ModuleVisitor for Sample {
         edits.import("from sample_runtime import note")?;
         edits.bind(
             "prefix",
-            Snippet::new("{text} + ' '").with("text", self.prefix.as_str()),
+            Snippet::new("{text} + ' '").with("text", self.settings.prefix.as_str()),
         )
     }
 }
@@ -95,7 +88,7 @@ impl ClassVisitor for Sample {
 impl MethodVisitor for Sample {
     fn visit_method(&mut self, method: &Method<'_>, edits: &mut Edits<'_>) -> Result {
         self.seen.methods += 1;
-        if method.parameters().len() > self.limits.parameters {
+        if method.parameters().len() > self.settings.limits.parameters {
             edits.log(
                 Level::Info,
                 format_args!("{} has too many parameters", method.key()),
@@ -133,7 +126,7 @@ mod tests {
     #[test]
     fn options_are_checked() {
         let configure = |json| Sample::configure(Options::from_json(json));
-        assert_eq!(configure("").unwrap().prefix, "sample");
+        assert_eq!(configure("").unwrap().settings.prefix, "sample");
         let wrong = configure(r#"{"limits": {"parameters": "two"}}"#).unwrap_err();
         assert!(
             wrong

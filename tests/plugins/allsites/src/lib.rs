@@ -2,34 +2,19 @@
 
 use equip_plugin_api::prelude::*;
 
-/// Which sites.
-#[derive(Clone, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AllSites {
-    before: bool,
-    after: bool,
-    lines: bool,
-    branches: bool,
-    loops: bool,
-    arguments: bool,
-    classes: bool,
-    modules: bool,
-    busy: bool,
-}
-
-impl Default for AllSites {
-    fn default() -> Self {
-        AllSites {
-            before: true,
-            after: true,
-            lines: true,
-            branches: false,
-            loops: false,
-            arguments: true,
-            classes: true,
-            modules: true,
-            busy: false,
-        }
+options! {
+    /// Which sites.
+    #[derive(Clone)]
+    pub struct AllSites {
+        before: bool = true,
+        after: bool = true,
+        lines: bool = true,
+        branches: bool,
+        loops: bool,
+        arguments: bool = true,
+        classes: bool = true,
+        modules: bool = true,
+        busy: bool,
     }
 }
 
@@ -68,6 +53,8 @@ a = '{qualname}'
 b = a";
 
 impl Plugin for AllSites {
+    const OPTIONS: Schema = Schema::of::<AllSites>();
+
     fn configure(options: Options<'_>) -> Result<Self> {
         options.parse()
     }

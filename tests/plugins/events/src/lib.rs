@@ -2,32 +2,35 @@
 
 use equip_plugin_api::prelude::*;
 
-/// What to tell.
-#[derive(Clone, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Events {
-    what: What,
-    #[serde(default)]
-    line: u32,
+options! {
+    /// What to tell.
+    #[derive(Clone)]
+    struct Events {
+        what: What,
+        line: u32,
+    }
 }
 
-#[derive(Clone, Copy, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum What {
-    /// Lines, with one probe for all.
-    EachLine,
-    /// Lines, with a probe for each that has code.
-    Line,
-    /// The line of that option, in functions.
-    One,
-    /// What loops do.
-    Loops,
+options! {
+    #[derive(Clone, Copy)]
+    enum What {
+        /// Lines, with one probe for all.
+        EachLine,
+        /// Lines, with a probe for each that has code.
+        Line,
+        /// The line of that option, in functions.
+        One,
+        /// What loops do.
+        Loops,
+    }
 }
 
 const HIT: &str =
     "__test_hit__((__test_thread__(), '{file_path}', '{qualname}', {lineno}, {site_lineno}))";
 
 impl Plugin for Events {
+    const OPTIONS: Schema = Schema::of::<Events>();
+
     fn configure(options: Options<'_>) -> Result<Self> {
         options.parse()
     }

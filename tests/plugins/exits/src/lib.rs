@@ -2,59 +2,48 @@
 
 use equip_plugin_api::prelude::*;
 
-/// What the probes do.
-#[derive(Clone, Copy, Default, PartialEq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Mode {
-    /// Log each event of each function, for comparison with `tests/oracle/exits.py`.
-    #[default]
-    Events,
-    /// Hand an object from site to site and check that each call sees its own, class and module
-    /// bodies included.
-    State,
-    /// Nothing that a program could notice, with state of each call, class and module bodies included.
-    Silent,
-    /// Print site and qualname.
-    Print,
+options! {
+    /// What the probes do.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mode {
+        /// Log each event of each function, for comparison with `tests/oracle/exits.py`.
+        Events,
+        /// Hand an object from site to site and check that each call sees its own, class and module
+        /// bodies included.
+        State,
+        /// Nothing that a program could notice, with state of each call, class and module bodies included.
+        Silent,
+        /// Print site and qualname.
+        Print,
+    }
 }
 
-/// What becomes of probes that fail.
-#[derive(Clone, Copy, PartialEq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Failing {
-    Raise,
-    Ignore,
-    Log,
+options! {
+    /// What becomes of probes that fail.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Failing {
+        Raise,
+        Ignore,
+        Log,
+    }
 }
 
-/// Which probes, and where.
-#[derive(Clone, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Exits {
-    mode: Mode,
-    /// The file for events, or for what is wrong with the state. The runtime module reads it.
-    #[allow(dead_code)]
-    output: String,
-    /// Every probe raises instead.
-    failing: Option<Failing>,
-    /// What failing probes raise.
-    error: String,
-    /// The sites; all where none is named.
-    sites: Vec<String>,
-    /// The one function; all where none is named.
-    function: String,
-}
-
-impl Default for Exits {
-    fn default() -> Self {
-        Exits {
-            mode: Mode::default(),
-            output: String::new(),
-            failing: None,
-            error: "ValueError('failing probe')".to_owned(),
-            sites: Vec::new(),
-            function: String::new(),
-        }
+options! {
+    /// Which probes, and where.
+    #[derive(Clone)]
+    pub struct Exits {
+        mode: Mode,
+        /// The file for events, or for what is wrong with the state. The runtime module reads it.
+        #[allow(dead_code)]
+        output: String,
+        /// Every probe raises instead.
+        failing: Option<Failing>,
+        /// What failing probes raise.
+        error: String = "ValueError('failing probe')".to_owned(),
+        /// The sites; all where none is named.
+        sites: Vec<String>,
+        /// The one function; all where none is named.
+        function: String,
     }
 }
 
@@ -130,6 +119,8 @@ const PRINT: Probes = Probes {
 };
 
 impl Plugin for Exits {
+    const OPTIONS: Schema = Schema::of::<Exits>();
+
     const RUNTIME: &'static [Runtime] = runtime!["runtime/equip_exits.py"];
 
     fn configure(options: Options<'_>) -> Result<Self> {

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 
 use equip_plugin_api::prelude::*;
 
-/// What to put where.
-#[derive(Clone, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Snippets {
-    code: String,
-    site: String,
-    line: u32,
-    function: String,
-    import: String,
-    public: bool,
-    /// Site and code of further snippets, for class and module bodies too where `everywhere` is set.
-    sites: BTreeMap<String, String>,
-    everywhere: bool,
+options! {
+    /// What to put where.
+    #[derive(Clone)]
+    pub struct Snippets {
+        code: String,
+        site: String,
+        line: u32,
+        function: String,
+        import: String,
+        public: bool,
+        /// Site and code of further snippets, for class and module bodies too where `everywhere` is set.
+        sites: BTreeMap<String, String>,
+        everywhere: bool,
+    }
 }
 
 impl Snippets {
@@ -45,6 +46,8 @@ impl Snippets {
 }
 
 impl Plugin for Snippets {
+    const OPTIONS: Schema = Schema::of::<Snippets>();
+
     fn configure(options: Options<'_>) -> Result<Self> {
         options.parse()
     }

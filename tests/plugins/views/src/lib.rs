@@ -5,16 +5,16 @@ use std::fmt::Write;
 use equip_plugin_api::prelude::*;
 
 /// What was shown.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default)]
 pub struct Views {
-    #[serde(skip)]
     said: String,
 }
 
 impl Plugin for Views {
-    fn configure(options: Options<'_>) -> Result<Self> {
-        options.parse()
+    const OPTIONS: Schema = Schema::NONE;
+
+    fn configure(_options: Options<'_>) -> Result<Self> {
+        Ok(Views::default())
     }
 
     fn finish(&mut self, _module: &Module<'_>, _edits: &mut Edits<'_>) -> Result<String> {
