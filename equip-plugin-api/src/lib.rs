@@ -1,21 +1,23 @@
 //! Write plugins for equip.
 //!
-//! A plugin is a `cdylib` that depends on this crate and on serde alone. It implements one or more
-//! visitors; each is shown a part of a compiled Python program and says which Python source it
-//! wants put where. This is a whole one:
+//! A plugin is a `cdylib` that depends on this crate alone. It implements one or more visitors; each is
+//! shown a part of a compiled Python program and says which Python source it wants put where.
+//! `equip new-plugin NAME` makes a crate of one, with tests. This is a whole one:
 //!
 //! ```no_run
 //! use equip_plugin_api::prelude::*;
 //!
-//! #[derive(Clone, serde::Deserialize)]
-//! #[serde(deny_unknown_fields, default)]
-//! struct Hello { greeting: String }
-//!
-//! impl Default for Hello {
-//!     fn default() -> Self { Hello { greeting: "hello from".to_owned() } }
+//! options! {
+//!     /// What a user can set.
+//!     #[derive(Clone)]
+//!     struct Hello {
+//!         /// Comes before the function's name.
+//!         greeting: String = "hello from".to_owned(),
+//!     }
 //! }
 //!
 //! impl Plugin for Hello {
+//!     const OPTIONS: Schema = Schema::of::<Hello>();
 //!     fn configure(options: Options<'_>) -> Result<Self> { options.parse() }
 //! }
 //!
@@ -38,8 +40,10 @@
 //! crate-type = ["cdylib", "rlib"]
 //!
 //! [dependencies]
-//! equip-plugin-api = "0.1"
-//! serde = { version = "1", features = ["derive"] }
+//! equip-plugin-api = "1"
+//!
+//! [dev-dependencies]
+//! equip-testing = "0.1"   # tests of one line each, with every Python that is found
 //!
 //! [profile.release]
 //! panic = "unwind"   # a panic becomes an error message instead of the end of the host
@@ -47,7 +51,17 @@
 //!
 //! **Life.** A plugin is configured once for a run and cloned for each module; the clone sees the
 //! module first, then its classes and functions in code order, and at last [`Plugin::finish`]. So
-//! it may keep state in `&mut self` without locks, and threads never change the output.
+//! it may keep state in `&mut self` without locks, and threads never change the output. Modules are
+//! visited in parallel and in any order. What concerns all of them is for a [`visitor::ProgramVisitor`]:
+//! it comes before the first module, and after the last one with the visitors of all.
+//!
+//! **Ids.** [`view::Code::index`] numbers the scopes of a module by its compiled file alone, so a probe may
+//! count by it. The map from ids to functions goes into the module ([`Edits::bind`]), where the plugin's
+//! Python code has it, or into a file beside the program ([`view::Program::write`]).
+//!
+//! **Options** are a struct that [`options!`] declares and [`Plugin::OPTIONS`] names: the host lists them,
+//! with their comments as help, and refuses what does not fit before the plugin is asked.
+//! [`Plugin::configure`] checks what types cannot say.
 //!
 //! **Snippets** are Python source of the target's version with placeholders as in `str.format`
 //! (literal braces doubled): `{method_name}` `{qualname}` `{class_name}` `{module_name}`
@@ -77,6 +91,9 @@
 //!
 //! **Errors.** Whatever a visitor returns as an error, and every panic, ends the run before
 //! anything is written, with the names of plugin and function.
+//!
+//! **Versions.** A plugin runs in hosts with this API's major version and no smaller minor one. What is
+//! added later stands behind what is here, so nothing has to be built anew.
 //!
 //! A plugin is native code: loading it runs it with the rights of whoever starts equip.
 #![deny(unsafe_code)]

@@ -89,6 +89,7 @@ fn show(library: &Library) {
     );
     match &library.declared.options {
         None => out!("    options: not declared"),
+        Some(options) if options.is_empty() => out!("    no options"),
         Some(options) => {
             let mut lines = Vec::new();
             for option in options {

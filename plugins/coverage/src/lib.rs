@@ -75,11 +75,9 @@ except:
 impl Plugin for Coverage {
     const OPTIONS: Schema = Schema::of::<Settings>();
     const SITES: &'static [SiteKind] = &[
-        SiteKind::Before,
         SiteKind::Line,
         SiteKind::Instruction,
         SiteKind::Branch,
-        SiteKind::Loop,
         SiteKind::ModuleEnter,
         SiteKind::OnRaise,
     ];
