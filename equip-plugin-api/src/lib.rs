@@ -104,8 +104,8 @@ pub mod prelude {
     pub use crate::error::{Error, Options, Result};
     pub use crate::opcode::Opcode;
     pub use crate::view::{
-        Block, Class, Code, Definition, EdgeKind, Exceptions, Flow, FlowEdge, Import, Instr, Kind,
-        LocalTypes, Loop, Method, Module, Parameter, ParameterKind, Type, Types, Use,
+        Arrives, Block, Class, Code, Definition, EdgeKind, Exceptions, Flow, FlowEdge, Import,
+        Instr, Kind, LocalTypes, Loop, Method, Module, Parameter, ParameterKind, Type, Types, Use,
     };
     pub use crate::visitor::{
         BytecodeVisitor, ClassVisitor, MethodVisitor, ModuleVisitor, Plugin, Runtime,
