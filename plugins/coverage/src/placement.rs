@@ -59,7 +59,7 @@ pub(crate) struct Stretch {
     pub stops: bool,
     /// All that it raises has its line in the traceback, and leaves the code object where that is noted.
     pub told: bool,
-    /// And no other stretch of that line may raise.
+    /// And no other stretch of that line may raise but behind it.
     noted: bool,
 }
 
@@ -124,13 +124,32 @@ fn stretches(instrs: &[Instr], flow: &Flow<'_>, notes: bool) -> Vec<Vec<Stretch>
         }
         all.push(found);
     }
-    let mut stopping: BTreeMap<u32, u32> = BTreeMap::new();
-    for stretch in all.iter().flatten().filter(|stretch| stretch.stops) {
-        *stopping.entry(stretch.line).or_default() += 1;
+    let mut stopping: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
+    for (block, stretches) in all.iter_mut().enumerate() {
+        for (at, stretch) in stretches.iter_mut().enumerate() {
+            stretch.told &= stretch.line != 0;
+            if stretch.stops {
+                stopping.entry(stretch.line).or_default().push((block, at));
+            }
+        }
     }
-    for stretch in all.iter_mut().flatten() {
-        stretch.told &= stretch.line != 0;
-        stretch.noted = stretch.told && stopping.get(&stretch.line) == Some(&1);
+    for places in stopping.into_values() {
+        // Of those in one block the first one comes first; a block is in code order what it may not be in the flow.
+        let before = |one: &(usize, usize), other: &(usize, usize)| match one.0 == other.0 {
+            true => one.1 <= other.1,
+            false => flow.dominates(one.0, other.0),
+        };
+        let first = places
+            .iter()
+            .copied()
+            .reduce(|first, one| match before(&one, &first) {
+                true => one,
+                false => first,
+            });
+        if let Some(first) = first.filter(|first| places.iter().all(|one| before(first, one))) {
+            let first = &mut all[first.0][first.1];
+            first.noted = first.told;
+        }
     }
     all
 }
@@ -176,6 +195,9 @@ impl<'v> Placer<'v> {
             self.done.facts.entry(*fact).or_default();
             for edge in group {
                 let to = self.flow.edges()[*edge].to();
+                if self.is_taken_before(*edge, group) {
+                    continue;
+                }
                 if self.enters_by(to, group) {
                     if !waiting[to].contains(fact) {
                         waiting[to].push(*fact);
@@ -445,6 +467,15 @@ impl<'v> Placer<'v> {
             && self.into[block].iter().all(|edge| {
                 edges.contains(edge) || self.flow.dominates(block, self.flow.edges()[*edge].from())
             })
+    }
+
+    /// Whether control comes to an edge only after it has taken another of them, to a block that waits for evidence.
+    fn is_taken_before(&self, edge: usize, edges: &[usize]) -> bool {
+        let from = self.flow.edges()[edge].from();
+        edges.iter().any(|other| {
+            let to = self.flow.edges()[*other].to();
+            *other != edge && self.flow.dominates(to, from) && self.enters_by(to, edges)
+        })
     }
 
     /// A conditional of the compiler's has no site: its edges are told by what they lead to, if at all.
