@@ -59,8 +59,7 @@ try:
 except:
     pass";
 
-/// A slot's own attribute: half the time that an item of a list takes, which CPython does not specialise where it is
-/// read to be written.
+/// A slot's own attribute: up to CPython 3.13 about half the time that an item of a list takes. See docs/coverage.md.
 const COUNT: &str = "\
 try:
     hits.p{id} += 1
