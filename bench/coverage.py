@@ -1,10 +1,14 @@
 """Times programs plain and measured, by equip's coverage, by coverage.py and by SlipCover, in one run.
 
     python3 bench/coverage.py --python PYTHON [--equip target/release/equip] [--others FOLDER] [--rounds 5]
+    python3 bench/coverage.py --python PYTHON --probes PACKAGE...
 
 FOLDER is where `pip install --target FOLDER coverage slipcover` put them; without it they are left out, and
 this says so. All ways run in turn, in each round, each in a process of its own that times itself without
 start-up; the best of each counts, in CPU time. Prints ratios to the plain run: times mean nothing by themselves.
+
+With --probes, how many probes the modules and packages of that Python's library get, beside the lines and the edges
+between lines that they tell of: one probe for each of these is what there would be without placement.
 """
 
 import argparse
@@ -180,6 +184,61 @@ measured.start()
 """ + PLAIN
 
 
+MAPS = """
+import json, marshal, pathlib, sys, types
+
+def told(code):
+    for one in code.co_consts:
+        if isinstance(one, types.CodeType):
+            yield from told(one)
+        elif isinstance(one, str) and one.startswith('{"file": '):
+            yield one
+        elif isinstance(one, tuple) and one and all(isinstance(part, tuple) and len(part) == 4 for part in one):
+            if all(isinstance(part[0], str) and isinstance(part[3], tuple) for part in one):
+                yield one
+
+probes = noted = lines = edges = 0
+for path in pathlib.Path(sys.argv[1]).rglob("*.pyc"):
+    for one in set(told(marshal.loads(path.read_bytes()[16:]))):
+        if isinstance(one, tuple):
+            noted += sum(len(part[3]) for part in one)
+            continue
+        map = json.loads(one)
+        probes += map["probes"] - len(map.get("sums", ()))
+        lines += len(map["lines"])
+        edges += len(map["branches"])
+print(probes, noted, lines, edges)
+"""
+
+
+def count_probes(options):
+    """Prints a row for each package: probes of each mode beside lines and edges."""
+    find = "import sysconfig; print(sysconfig.get_paths()['stdlib'])"
+    library = pathlib.Path(subprocess.run([options.python, "-c", find], capture_output=True, text=True, check=True).stdout.strip())
+    # Behind the +: lines that a handler notes, which runs when an exception leaves.
+    print("| | lines | edges | hits | hits, no handlers | counts | counts, no handlers |\n|---|---|---|---|---|---|---|")
+    ways = (["mode=hits"], ["no_handlers=true"], ["mode=counts"], ["mode=counts", "no_handlers=true"])
+    for package in options.probes:
+        row = []
+        for how in ways:
+            with tempfile.TemporaryDirectory(prefix="equip-probes-") as folder:
+                source = library / package
+                place = pathlib.Path(folder, package)
+                if source.is_dir():
+                    ignored = shutil.ignore_patterns("test", "tests", "__pycache__", "lib2to3", "idle_test")
+                    shutil.copytree(source, place, ignore=ignored)
+                else:
+                    shutil.copy(source.with_suffix(".py"), place.with_suffix(".py"))
+                command = [options.equip, "-q", "--python", options.python, "--plugin", "coverage"]
+                for one in how:
+                    command += ["--set", "coverage." + one]
+                subprocess.run([*command, folder], check=True)
+                told = subprocess.run([options.python, "-c", MAPS, folder], capture_output=True, text=True, check=True)
+                row.append([int(number) for number in told.stdout.split()])
+        _, _, lines, edges = row[0]
+        print(f"| {package} | {lines} | {edges} | " + " | ".join(f"{probes - noted}" + f" + {noted}" * (noted > 0) for probes, noted, _, _ in row) + " |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--python", required=True)
@@ -187,7 +246,10 @@ def main():
     parser.add_argument("--others")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="*")
+    parser.add_argument("--probes", nargs="+", metavar="PACKAGE")
     options = parser.parse_args()
+    if options.probes:
+        return count_probes(options)
     work = pathlib.Path(tempfile.mkdtemp(prefix="equip-bench-"))
     ways = {"plain": None, "equip": ["mode=hits"], "equip, no handlers": ["no_handlers=true"], "equip, counts": ["mode=counts"]}
     if options.others:

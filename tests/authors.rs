@@ -117,7 +117,10 @@ fn wrong_options_are_told_with_their_place_before_anything_runs() {
     let zero = said(&["tracer.sample=0"]);
     assert!(zero.contains("plugin tracer: "), "{zero}");
     let nan = said(&["tracer.min_duration_us=nan"]);
-    assert!(nan.contains("min_duration_us=nan: NaN is no number"), "{nan}");
+    assert!(
+        nan.contains("min_duration_us=nan: NaN is no number"),
+        "{nan}"
+    );
 }
 
 fn shop(folder: &Path) {

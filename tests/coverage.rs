@@ -46,6 +46,7 @@ fn is_traceable(program: &Path) -> bool {
 }
 
 fn agrees(mode: &str, chosen: impl Fn(&Path) -> bool + Copy) {
+    let mut wrong = String::new();
     for one in interpreters() {
         let plain = Programs::for_version(one, chosen);
         let measured = Programs::for_version(one, chosen);
@@ -55,7 +56,7 @@ fn agrees(mode: &str, chosen: impl Fn(&Path) -> bool + Copy) {
             measured.folder.path(),
             &["--plugin", "coverage", "--set", &option],
         );
-        let (mut wrong, mut lines, mut branches) = (String::new(), 0, 0);
+        let (mut lines, mut branches) = (0, 0);
         for name in &measured.names {
             let data = measured.folder.path().join("equip-coverage");
             let _ = std::fs::remove_dir_all(&data);
@@ -64,14 +65,15 @@ fn agrees(mode: &str, chosen: impl Fn(&Path) -> bool + Copy) {
             let mut command = python(one, measured.folder.path());
             command.args(["-B", "-c", &program]).output().unwrap();
             let (differences, numbers) = compared(one, plain.folder.path(), name, &data, mode);
-            wrong += &differences;
+            for line in differences.lines() {
+                wrong += &format!("CPython {}: {line}\n", one.isa.version);
+            }
             let mut numbers = numbers
                 .split(' ')
                 .map(|number| number.parse::<usize>().unwrap());
             lines += numbers.next().unwrap();
             branches += numbers.next().unwrap();
         }
-        assert!(wrong.is_empty(), "CPython {}:\n{wrong}", one.isa.version);
         assert!(
             lines > 100 && branches > 20,
             "{lines} lines, {branches} branches"
@@ -82,6 +84,7 @@ fn agrees(mode: &str, chosen: impl Fn(&Path) -> bool + Copy) {
             measured.names.len()
         );
     }
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 #[test]
@@ -91,15 +94,121 @@ fn lines_and_branches_are_those_that_are_traced() {
 
 #[test]
 fn counts_are_those_that_are_traced() {
+    // Under a trace function CPython 3.12 tells the line of a call again where it has started a coroutine; and the
+    // code of bounds and aliases has the line of the statement that holds it, which traces of it do not say.
+    let apart = ["exits_coroutines", "generics"];
     agrees("counts", |program| {
-        [
-            "coverage_exceptions",
-            "control",
-            "branches",
-            "comprehensions",
-        ]
-        .contains(&harness::name_of(program))
+        is_traceable(program) && !apart.contains(&harness::name_of(program))
     });
+}
+
+/// A function that forks goes on in two processes, and one that still runs at the end has not come back.
+#[test]
+fn counts_of_all_processes_are_those_of_what_ran() {
+    const PROGRAM: &str = "\
+import os, threading, time
+def work(n):
+    for i in range(n):
+        if i == 2:
+            pid = os.fork()
+            if pid == 0:
+                rest(i)
+        rest(i)
+    return n
+
+def rest(i):
+    return i
+
+def never():
+    rest(1)
+    started.set()
+    time.sleep(1000)
+    rest(2)
+
+started = threading.Event()
+threading.Thread(target=never, daemon=True).start()
+started.wait()
+time.sleep(0.1)
+first = os.getpid()
+work(4)
+if os.getpid() != first:
+    os._exit(0)
+os.wait()
+";
+    // Of parent, child and thread.
+    let expected = [
+        (3, 5 + 2),
+        (4, 4 + 1),
+        (5, 1),
+        (6, 2),
+        (7, 1),
+        (8, 4 + 2),
+        (9, 2),
+        (12, 4 + 3 + 1),
+        (15, 1),
+        (16, 1),
+        (17, 1),
+        (18, 0),
+        (25, 1),
+        (26, 2),
+        (27, 1),
+        (28, 1),
+    ];
+    for one in interpreters() {
+        let folder = scratch();
+        std::fs::write(folder.path().join("m.py"), PROGRAM).unwrap();
+        let told = counted(one, folder.path());
+        for (line, count) in expected {
+            let wanted = format!("DA:{line},{count}\n");
+            let version = one.isa.version;
+            assert!(told.contains(&wanted), "{version}: no {wanted}{told}");
+        }
+    }
+}
+
+/// What LCOV tells of the program `m` of a folder, with counts.
+fn counted(one: &Interpreter, folder: &Path) -> String {
+    let option = ["--plugin", "coverage", "--set", "coverage.mode=\"counts\""];
+    instrument(one, folder, &option);
+    let mut program = python(one, folder);
+    ok(program.args(["-B", "-c", "import m"]));
+    let mut lcov = Command::new(env!("CARGO_BIN_EXE_equip"));
+    lcov.args(["coverage", "lcov", "-o", "-"]);
+    text(&ok(lcov.current_dir(folder)).stdout)
+}
+
+/// Where there is no room for one more call, what an exception leaves is counted all the same.
+#[test]
+fn counts_are_right_at_the_limit_of_recursion() {
+    const PROGRAM: &str = "\
+deep = 0
+
+def endless(n):
+    global deep
+    deep += 1
+    return endless(n)
+
+try:
+    endless(0)
+except RecursionError:
+    open('deep', 'w').write(str(deep))
+";
+    for one in interpreters() {
+        let folder = scratch();
+        std::fs::write(folder.path().join("m.py"), PROGRAM).unwrap();
+        let told = counted(one, folder.path());
+        let deep = std::fs::read_to_string(folder.path().join("deep")).unwrap();
+        let deep: u64 = deep.parse().expect("a number");
+        assert!(deep > 500, "{deep}");
+        for line in [5, 6] {
+            let wanted = format!("DA:{line},{deep}\n");
+            assert!(
+                told.contains(&wanted),
+                "{}: no {wanted}{told}",
+                one.isa.version
+            );
+        }
+    }
 }
 
 #[test]
@@ -239,7 +348,9 @@ def f(a, b):
         let mut dis = Command::new(env!("CARGO_BIN_EXE_equip"));
         let target = format!("{}:f", folder.path().join("m.py").display());
         let listing = text(&ok(dis.arg("dis").arg(target)).stdout);
-        let stores = listing.matches("STORE_SUBSCR").count();
+        // Those that note exceptions do not run otherwise.
+        let noting = listing.matches("tb_lineno").count();
+        let stores = listing.matches("STORE_SUBSCR").count() - noting;
         // Two where the compiler has copied the return into both arms.
         assert!(
             (2..=3).contains(&stores),

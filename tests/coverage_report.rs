@@ -637,8 +637,13 @@ fn damaged() {
     refused(&map("mode", "some".into()), "not a whole file");
     refused(
         &changed(&|value| value["modules"][0]["counts"][0] = json!(-1)),
-        "not a whole file",
+        "a count below 0",
     );
+    refused(
+        &map("sums", json!([[15, [1]]])),
+        "a sum that is none of the counts",
+    );
+    refused(&map("sums", json!([[1, [15]]])), "probe 15 of 15");
     refused(&b"[".repeat(100_000), "not a whole file");
     // Lines that the source does not have are nobody's.
     let far = map("lines", json!([[1, [0]], [u32::MAX, [1]]]));

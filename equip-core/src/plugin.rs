@@ -20,6 +20,7 @@ use equip_plugin_api::abi::{
     RawProgram, RawProgramRef, RawSite, RawView, RawViewRef, RawVisitorBox, Use, interest,
 };
 use equip_plugin_api::edit::{OnError, Site, Value};
+use equip_plugin_api::view::Arrives;
 
 use crate::analysis::{self, Cfg, Exceptions};
 use crate::body::{self, Arg, Body};
@@ -963,6 +964,7 @@ impl<'v> View<'v> {
 }
 
 fn instructions(body: &Body) -> Vec<Instr> {
+    let arrivals = rewrite::arrivals(body);
     let all = body.instrs.iter().enumerate().map(|(index, instr)| {
         let arg = match instr.arg {
             Arg::None => 0,
@@ -980,6 +982,11 @@ fn instructions(body: &Body) -> Vec<Instr> {
                 abi::instr::CONDITIONAL,
             ),
             (rewrite::takes_code(body, index), abi::instr::TAKES_CODE),
+            (arrivals[index] == Arrives::Always, abi::instr::ARRIVES),
+            (
+                arrivals[index] == Arrives::Sometimes,
+                abi::instr::MAY_ARRIVE,
+            ),
         ];
         let flags = flags.into_iter().filter(|(holds, _)| *holds);
         Instr::new(

@@ -127,6 +127,8 @@ pub mod instr {
     pub const CAN_RAISE: u16 = 1;
     pub const CONDITIONAL: u16 = 2;
     pub const TAKES_CODE: u16 = 4;
+    pub const ARRIVES: u16 = 8;
+    pub const MAY_ARRIVE: u16 = 16;
 }
 
 /// A basic block. Numbers of other things are plus 1; 0 for none. Its 32 bytes never change.

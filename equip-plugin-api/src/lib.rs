@@ -131,9 +131,9 @@ pub mod prelude {
     pub use crate::opcode::Opcode;
     pub use crate::options::Schema;
     pub use crate::view::{
-        Block, Class, Code, Definition, EdgeKind, Exceptions, Flow, FlowEdge, Import, Instr, Kind,
-        LocalTypes, Loop, Method, Module, Parameter, ParameterKind, Program, ProgramModule, Type,
-        Types, Use,
+        Arrives, Block, Class, Code, Definition, EdgeKind, Exceptions, Flow, FlowEdge, Import,
+        Instr, Kind, LocalTypes, Loop, Method, Module, Parameter, ParameterKind, Program,
+        ProgramModule, Type, Types, Use,
     };
     pub use crate::visitor::{
         BytecodeVisitor, ClassVisitor, MethodVisitor, ModuleVisitor, Plugin, ProgramVisitor,

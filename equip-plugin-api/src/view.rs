@@ -14,6 +14,17 @@ mod flow;
 pub use data::{Definition, Type, Types};
 pub use flow::{EdgeKind, Exceptions, Flow};
 
+/// Whether running an instruction is an arrival at its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arrives {
+    /// The line goes on.
+    Never,
+    /// By some of the ways on which control comes there, or somewhere between them and the instruction.
+    Sometimes,
+    /// By whatever way control comes there: the line is reached as often as the instruction runs.
+    Always,
+}
+
 /// What kind of scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -347,6 +358,15 @@ impl Instr {
     /// Whether [`Site::BranchAt`](crate::Site) may name it: it is a conditional of the program's.
     pub fn is_conditional(&self) -> bool {
         self.flags & instr::CONDITIONAL != 0
+    }
+
+    /// Whether control arrives at its line when it runs, as [`Site::Line`](crate::Site) has it.
+    pub fn arrives(&self) -> Arrives {
+        match self.flags & (instr::ARRIVES | instr::MAY_ARRIVE) {
+            0 => Arrives::Never,
+            instr::ARRIVES => Arrives::Always,
+            _ => Arrives::Sometimes,
+        }
     }
 
     /// Whether code may stand before it: [`Site::Instruction`](crate::Site) may name it.

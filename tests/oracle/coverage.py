@@ -97,6 +97,8 @@ def told():
             modules = json.load(file)["modules"]
         for module in modules:
             map, counts = module["map"], module["counts"]
+            for number, terms in map.get("sums", ()):
+                counts[number] = sum(counts[term] if term >= 0 else -counts[~term] for term in terms)
             seen, branches = found.setdefault(os.path.basename(map["file"]), ({}, {}))
             for line, terms in map["lines"]:
                 seen[line] = seen.get(line, 0) + sum(counts[term] for term in terms)

@@ -18,7 +18,7 @@ struct File {
 #[derive(Deserialize, Serialize)]
 struct Module {
     map: Map,
-    counts: Vec<u64>,
+    counts: Vec<i64>,
 }
 
 /// What the counts of a module mean.
@@ -35,6 +35,9 @@ pub struct Map {
     /// Line of a conditional, line of where it leads (0: out of the code object), first line of the
     /// code object, and what says that control went there.
     branches: Vec<(u32, u32, u32, Vec<i64>)>,
+    /// Counts that no probe makes, and the sum that each is, of those before it too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sums: Vec<(usize, Vec<i64>)>,
 }
 
 /// What a count is.
@@ -76,7 +79,7 @@ pub struct Measured {
 /// All data of some files: counts by version of Python and map.
 #[derive(Debug, Default)]
 pub struct Data {
-    counts: BTreeMap<(String, Map), Vec<u64>>,
+    counts: BTreeMap<(String, Map), Vec<i64>>,
 }
 
 /// Why a data file was left out.
@@ -103,7 +106,7 @@ pub enum Error {
 
 impl Map {
     /// Whether every term is one of the counts.
-    fn judge(&self, counts: &[u64]) -> Result<(), String> {
+    fn judge(&self, counts: &[i64]) -> Result<(), String> {
         if counts.len() != self.probes {
             return Err(format!(
                 "{} counts for {} probes",
@@ -113,6 +116,7 @@ impl Map {
         }
         let terms = self.lines.iter().map(|(_, terms)| terms);
         let terms = terms.chain(self.branches.iter().map(|(.., terms)| terms));
+        let terms = terms.chain(self.sums.iter().map(|(_, terms)| terms));
         for &term in terms.flatten() {
             let (probe, negative) = probe(term);
             if probe >= self.probes {
@@ -122,25 +126,45 @@ impl Map {
                 return Err(format!("the term {term}, which only counts can have"));
             }
         }
+        if self.sums.iter().any(|(sum, _)| *sum >= self.probes) {
+            return Err("a sum that is none of the counts".to_owned());
+        }
+        if self.mode == Mode::Hits && counts.iter().any(|count| *count < 0) {
+            return Err("a count below 0".to_owned());
+        }
         if self.lines.iter().any(|(line, _)| *line == 0) {
             return Err("a line 0".to_owned());
         }
         Ok(())
     }
 
+    /// All counts, those that are sums too.
+    fn summed(&self, counts: &[i64]) -> Vec<i64> {
+        let mut all = counts.to_vec();
+        for (sum, terms) in &self.sums {
+            let value = total(terms, &all).clamp(i64::MIN.into(), i64::MAX.into());
+            all[*sum] = value as i64;
+        }
+        all
+    }
+
     /// The value of a list of terms.
-    fn value(&self, terms: &[i64], counts: &[u64]) -> u64 {
-        let signed = terms.iter().map(|&term| {
-            let (probe, negative) = probe(term);
-            let count = i128::from(counts.get(probe).copied().unwrap_or(0));
-            if negative { -count } else { count }
-        });
-        let sum = u64::try_from(signed.sum::<i128>().max(0)).unwrap_or(u64::MAX);
+    fn value(&self, terms: &[i64], counts: &[i64]) -> u64 {
+        let sum = u64::try_from(total(terms, counts).max(0)).unwrap_or(u64::MAX);
         match self.mode {
             Mode::Hits => sum.min(1),
             Mode::Counts => sum,
         }
     }
+}
+
+fn total(terms: &[i64], counts: &[i64]) -> i128 {
+    let signed = terms.iter().map(|&term| {
+        let (probe, negative) = probe(term);
+        let count = i128::from(counts.get(probe).copied().unwrap_or(0));
+        if negative { -count } else { count }
+    });
+    signed.sum()
 }
 
 /// The probe of a term, and whether it is subtracted: -1-n stands for probe n.
@@ -225,6 +249,7 @@ impl Data {
             *counted.entry(&map.file).or_insert(true) &= map.mode == Mode::Counts;
         }
         for ((python, map), counts) in &self.counts {
+            let counts = &map.summed(counts);
             let path = std::path::absolute(&map.file).unwrap_or_else(|_| map.file.clone().into());
             let file = files.entry(path).or_default();
             file.counted = counted.get(&*map.file).copied().unwrap_or(false);

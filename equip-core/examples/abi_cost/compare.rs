@@ -13,7 +13,7 @@ use equip_core::plugin::{EditSink, HostModule, Library, Loader, Plugin};
 use equip_core::program::{self, Program};
 use equip_core::pyc::PycFile;
 use equip_core::python::{Helpers, Search};
-use equip_core::run::{self, Options};
+use equip_core::run::{self, Options, Step, Watch};
 use equip_core::{OnError, Site, Value};
 
 /// Takes edits as cheaply as may be.
@@ -57,10 +57,12 @@ fn whole(program: &Program, library: &Library, helpers: &Arc<Helpers>, cache: &P
         jobs: 1,
         cache: Some(cache.to_owned()),
         output: PathBuf::from("."),
+        plan: false,
     };
-    let plugins = [set_up(library)];
+    let plugin = set_up(library);
+    let steps = [Step::plugin(&plugin)];
     let begin = Instant::now();
-    let report = run::run(program, &plugins, helpers.clone(), &options, &|_, _| ());
+    let report = run::run(program, &steps, helpers.clone(), &options, Watch::default());
     let took = begin.elapsed();
     assert!(report.instrumented() > 0, "{:?}", report.problems.first());
     took
@@ -78,7 +80,7 @@ fn visits(files: &[Vec<u8>], library: &Library, least: &mut [Duration]) {
         let mut sink = Sink(0);
         let begin = Instant::now();
         let visitor = plugin.start();
-        let visited = visitor.and_then(|visitor| visitor.visit_module(&host, &mut sink));
+        let visited = visitor.and_then(|visitor| visitor.visit_module(&host, &|_| true, &mut sink));
         *least = begin.elapsed().min(*least);
         visited.unwrap_or_else(|error| panic!("{error}"));
         black_box(sink.0);

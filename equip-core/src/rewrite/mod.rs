@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use equip_plugin_api::edit::{Edge, LoopEdge, OnError, Position, Site, Value};
+use equip_plugin_api::view::Arrives;
 use rustc_hash::FxHashMap;
 
 use crate::body::{self, Arg, Body, Handler, HandlerId, Instr, Label, Location};
@@ -758,6 +759,11 @@ fn check_meanings(probe: &Probe<'_>, host: &Host<'_>) -> Result<(), Refusal> {
 /// Whether code may stand before an instruction.
 pub(crate) fn takes_code(body: &Body, at: usize) -> bool {
     sites::beside(body, at, false).is_some()
+}
+
+/// For each instruction, whether running it is an arrival at its line.
+pub(crate) fn arrivals(body: &Body) -> Vec<Arrives> {
+    sites::arrivals(body)
 }
 
 /// Whether an instruction is a conditional of the program's.

@@ -1,6 +1,7 @@
 //! Where: from a site to positions in a body.
 
 use equip_plugin_api::edit::{Edge, LoopEdge};
+use equip_plugin_api::view::Arrives;
 
 use super::loops::of_source;
 use crate::analysis::cfg::jumps_if;
@@ -477,6 +478,39 @@ pub fn lines(body: &Body) -> Vec<Point> {
         });
     }
     points
+}
+
+/// For each instruction, whether running it is an arrival at its line: by whatever way control comes there, or
+/// by some ways only.
+pub fn arrivals(body: &Body) -> Vec<Arrives> {
+    let mut all = vec![Arrives::Never; body.instrs.len()];
+    let mut by_jump = vec![false; body.instrs.len()];
+    for instr in &body.instrs {
+        if let Arg::Jump(label) = instr.arg
+            && body.isa.info(instr.opcode).flow != Flow::Next
+        {
+            by_jump[body.at(label)] = true;
+        }
+        if let Some(handler) = body.handler(instr) {
+            by_jump[body.at(handler.target)] = true;
+        }
+    }
+    for point in lines(body) {
+        let at = point.at as usize;
+        let falls = at > 0 && {
+            let above = body.isa.info(body.instrs[at - 1].opcode).flow;
+            !matches!(above, Flow::Exit | Flow::Jump)
+        };
+        let parted = point.line_of.is_some();
+        let whole = (point.by_fall || !falls) && (point.by_jump || !by_jump[at]);
+        let whole = whole && point.passing.is_empty() && point.raising.is_empty() && !parted;
+        let at = point.line_of.map_or(at, |at| at as usize);
+        all[at] = match all[at] {
+            Arrives::Never if whole => Arrives::Always,
+            _ => Arrives::Sometimes,
+        };
+    }
+    all
 }
 
 /// Which instructions what one raises comes from, to who traces lines: of what a cleanup or a `with` raises again,

@@ -15,7 +15,7 @@ OPTIONS = globals().get("OPTIONS", {})
 
 _COUNTS = OPTIONS.get("mode") == "counts"
 
-_modules = {}  # map -> (file, hits, functions that note exceptions)
+_modules = {}  # map -> (file, hits, the list of them, names of those that are none of it, functions that note exceptions)
 _inherited = {}  # map -> what the counters were at the fork
 _exit = posix._exit
 _process = posix.getpid()
@@ -39,42 +39,55 @@ def _folder():
 _path = _folder()  # now: the program may change its folder
 
 
-def register(file, map, probes, noting):
-    """The hits of a module. One that is loaded twice, or by two threads at once, goes on with the same list."""
-    return _modules.setdefault(map, (file, [0] * probes, noting))[1]
+def register(file, map, probes, noting, counters):
+    """The hits of a module. One that is loaded twice, or by two threads at once, goes on with the same ones.
 
-
-def _note(hits, first, lines, line):
-    if line in lines:
-        hits[first + lines.index(line)] = 1
+    With counters, which are ranges of numbers, an object that has an attribute for each of them."""
+    if map not in _modules:
+        raised = hits = [0] * probes
+        names = {}
+        if counters is not None:
+            names = {"p%d" % number: number for first, end in counters for number in range(first, end)}
+            hits = type("Counts", (), {"__slots__": ("raised", *names), "__module__": __name__})()
+            for name in names:
+                setattr(hits, name, 0)
+            hits.raised = raised
+        _modules.setdefault(map, (file, hits, raised, names, noting))
+    return _modules[map][1]
 
 
 def raised(hits, first, lines, exception):
     """An exception leaves a function: notes the line, by which all before it is known."""
     traceback = exception.__traceback__
-    if traceback is not None and traceback.tb_frame is sys._getframe(1):
-        _note(hits, first, lines, traceback.tb_lineno)
+    if traceback is not None and traceback.tb_frame is sys._getframe(1) and traceback.tb_lineno in lines:
+        hits[first + lines.index(traceback.tb_lineno)] = 1
 
 
-def _running():
-    """What functions that have not ended yet have run."""
+def _so_far():
+    """The hits of each module, where functions that have not ended yet count as left by an exception at their line."""
     functions = {}
-    for file, hits, noting in list(_modules.values()):
+    counts = {}
+    for map, (file, hits, listed, names, noting) in list(_modules.items()):
+        counts[map] = list(listed)
+        for name, number in names.items():
+            counts[map][number] = getattr(hits, name)
         for name, first_line, first, lines in noting:
-            functions[file, first_line, name] = hits, first, lines
+            functions[file, first_line, name] = counts[map], first, lines
     for frame in sys._current_frames().values():
         while frame is not None:
             code = frame.f_code
             function = functions.get((code.co_filename, code.co_firstlineno, code.co_qualname))
             if function is not None:
-                _note(*function, frame.f_lineno)
+                hits, first, lines = function
+                if frame.f_lineno in lines:
+                    hits[first + lines.index(frame.f_lineno)] += 1
             frame = frame.f_back
+    return counts
 
 
 def _render():
     modules = []
-    for map, (_, hits, _) in list(_modules.items()):
-        counts = list(hits)
+    for map, counts in _so_far().items():
         before = _inherited.get(map)
         if before:
             counts = [count - old for count, old in zip(counts, before)]
@@ -102,8 +115,6 @@ def _write(data):
 def dump():
     """Writes what was hit so far; a place that cannot be written is one line on stderr."""
     try:
-        if not _COUNTS:
-            _running()
         _write(_render())
     except OSError as error:
         try:
@@ -125,8 +136,7 @@ def _forked():
     global _process, _started
     _process, _started = posix.getpid(), _time()
     if _COUNTS:
-        for map, (_, hits, _) in list(_modules.items()):
-            _inherited[map] = list(hits)
+        _inherited.update(_so_far())
 
 
 _started = _time()

@@ -8,8 +8,10 @@ use std::fmt::Write;
 
 use equip_plugin_api::prelude::*;
 
+mod counting;
 mod placement;
 
+use counting::count;
 use placement::{Evidence, Fact, Placement, place};
 
 options! {
@@ -18,7 +20,7 @@ options! {
     pub enum Mode {
         /// Whether each line and branch was reached: with the fewest probes.
         Hits,
-        /// How often: a counter at each line and each branch.
+        /// How often: with counters off a spanning tree of the flow graph.
         Counts,
     }
 }
@@ -50,8 +52,11 @@ struct Map {
     probes: usize,
     lines: String,
     branches: String,
+    sums: String,
     /// For the runtime, of each function that notes exceptions: its place, and its lines.
     noting: Vec<Value>,
+    /// Of each piece of code, the first number of its probes and that behind the last.
+    counters: Vec<Value>,
 }
 
 const HIT: &str = "\
@@ -60,12 +65,27 @@ try:
 except:
     pass";
 
+/// A slot's own attribute: up to CPython 3.13 about half the time that an item of a list takes. See docs/coverage.md.
 const COUNT: &str = "\
 try:
-    hits[{id}] += 1
+    hits.p{id} += 1
 except:
     pass";
 
+/// Calls nothing: where an exception says that there is no room for another call, there is none.
+const HIT_RAISED: &str = "\
+try:
+    hits[{numbers}[{exception}.__traceback__.tb_lineno - {lowest}]] = 1
+except:
+    pass";
+
+const COUNT_RAISED: &str = "\
+try:
+    hits.raised[{numbers}[{exception}.__traceback__.tb_lineno - {lowest}]] += 1
+except:
+    pass";
+
+/// Where the exception may have been raised by another function, which a `raise` alone does not change.
 const RAISED: &str = "\
 try:
     raised(hits, {first}, {lines}, {exception})
@@ -97,14 +117,23 @@ impl Plugin for Coverage {
                 Mode::Counts => "counts",
             };
             let text = format!(
-                "{{\"file\": {}, \"mode\": \"{mode}\", \"probes\": {}, \"lines\": [{}], \"branches\": [{}]}}",
+                "{{\"file\": {}, \"mode\": \"{mode}\", \"probes\": {}, \"lines\": [{}], \"branches\": [{}]{}}}",
                 quoted(module.file_path()),
                 map.probes,
                 map.lines,
-                map.branches
+                map.branches,
+                match self.settings.mode {
+                    Mode::Hits => String::new(),
+                    Mode::Counts => format!(", \"sums\": [{}]", map.sums),
+                }
             );
             edits.import("from equip_coverage import register, raised")?;
-            let hits = Snippet::new("register({file_path}, {map}, {probes}, {noting})")
+            let counters = match self.settings.mode {
+                Mode::Hits => Value::None,
+                Mode::Counts => Value::Tuple(map.counters),
+            };
+            let hits = Snippet::new("register({file_path}, {map}, {probes}, {noting}, {counters})")
+                .with("counters", counters)
                 .with("map", text)
                 .with("probes", map.probes)
                 .with("noting", Value::Tuple(map.noting));
@@ -151,6 +180,9 @@ impl Coverage {
         if !future.is_empty() {
             let id = self.map.probes;
             self.map.probes += 1;
+            self.map
+                .counters
+                .push(vec![id.into(), (id + 1).into()].into());
             edits.module_enter_on(When::Always, Snippet::new(self.hit()).with("id", id))?;
             for line in future {
                 push(&mut self.map.lines, &format!("{line}"), &[id]);
@@ -163,32 +195,60 @@ impl Coverage {
         let first = code.first_line();
         let placement = match self.settings.mode {
             Mode::Hits => place(code, is_function && !self.settings.no_handlers),
-            Mode::Counts => placement::every(code),
+            Mode::Counts => count(
+                code,
+                is_function && !self.settings.no_handlers && !raises_again(code),
+            ),
         };
         let Placement {
             probes,
             raising,
+            sums,
             facts,
         } = placement;
         let base = self.map.probes;
         let noted = base + probes.len();
-        self.map.probes = noted + raising.len();
+        let summed = noted + raising.len();
+        self.map.probes = summed + sums.len();
+        if !probes.is_empty() {
+            let ends = vec![base.into(), noted.into()];
+            self.map.counters.push(ends.into());
+        }
         for (number, site) in probes.into_iter().enumerate() {
             edits.at(site, Snippet::new(self.hit()).with("id", base + number))?;
         }
         if !raising.is_empty() {
             let lines = raising.iter().map(|line| Value::from(*line)).collect();
             let lines = Value::Tuple(lines);
-            let raised = Snippet::new(RAISED).with("first", noted);
-            edits.on_raise(raised.with("lines", lines.clone()))?;
+            let raised = if raises_again(code) {
+                let raised = Snippet::new(RAISED).with("first", noted);
+                raised.with("lines", lines.clone())
+            } else {
+                let (lowest, numbers) = by_line(code, &raising, noted);
+                let raised = Snippet::new(match self.settings.mode {
+                    Mode::Hits => HIT_RAISED,
+                    Mode::Counts => COUNT_RAISED,
+                });
+                raised.with("numbers", numbers).with("lowest", lowest)
+            };
+            edits.on_raise(raised)?;
             let function = vec![code.qualname().into(), first.into(), noted.into(), lines];
             self.map.noting.push(Value::Tuple(function));
         }
+        let number = |evidence: &Evidence| match evidence {
+            Evidence::Probe(number) => base + number,
+            Evidence::Raised(line) => noted + raising.partition_point(|known| known < line),
+            Evidence::Sum(number) => summed + number,
+        };
+        for (at, terms) in sums.iter().enumerate() {
+            let terms = terms.iter().map(|(negative, evidence)| {
+                let number = number(evidence) as i64;
+                if *negative { !number } else { number }
+            });
+            let terms: Vec<i64> = terms.collect();
+            push(&mut self.map.sums, &format!("{}", summed + at), &terms);
+        }
         for (fact, evidence) in &facts {
-            let number = |evidence: &Evidence| match evidence {
-                Evidence::Probe(number) => base + number,
-                Evidence::Raised(line) => noted + raising.partition_point(|known| known < line),
-            };
             let numbers: Vec<_> = evidence.iter().map(number).collect();
             match fact {
                 Fact::Line(line) => push(&mut self.map.lines, &format!("{line}"), &numbers),
@@ -203,7 +263,26 @@ impl Coverage {
     }
 }
 
-fn push(list: &mut String, what: &str, numbers: &[usize]) {
+/// Whether what leaves a function may be an exception that another one raised, which this one did not catch.
+fn raises_again(code: &Code<'_>) -> bool {
+    let mut all = code.instructions().iter();
+    all.any(|instr| instr.opcode() == Opcode::RAISE_VARARGS && instr.arg() == 0)
+}
+
+/// The numbers of the lines where exceptions are noted, and the line with which they begin: that of no instruction
+/// is lower.
+fn by_line(code: &Code<'_>, raising: &[u32], first: usize) -> (u32, Value) {
+    let lowest = code.instructions().iter().filter_map(Instr::line).min();
+    let lowest = lowest.unwrap_or(0);
+    let mut numbers = Vec::new();
+    for (number, line) in raising.iter().enumerate() {
+        numbers.resize((line - lowest) as usize, Value::None);
+        numbers.push(Value::from(first + number));
+    }
+    (lowest, Value::Tuple(numbers))
+}
+
+fn push(list: &mut String, what: &str, numbers: &[impl std::fmt::Debug]) {
     if !list.is_empty() {
         list.push_str(", ");
     }

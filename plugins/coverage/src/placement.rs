@@ -32,6 +32,8 @@ pub enum Evidence {
     Probe(usize),
     /// An exception left at that line.
     Raised(u32),
+    /// One of [`Placement::sums`].
+    Sum(usize),
 }
 
 /// Where what is noted, and what it tells.
@@ -41,33 +43,35 @@ pub struct Placement {
     pub probes: Vec<Site>,
     /// The lines where exceptions are noted; empty if none need be.
     pub raising: Vec<u32>,
-    /// All that is told, and by what: any of these.
+    /// Of counts: what follows from others, each from those before it. True: is subtracted.
+    pub sums: Vec<Vec<(bool, Evidence)>>,
+    /// All that is told, and by what: any of these; of counts, all of them together.
     pub facts: BTreeMap<Fact, Vec<Evidence>>,
 }
 
 /// A run of instructions of one line within a block.
 #[derive(Debug)]
-struct Stretch {
-    line: u32,
-    start: usize,
-    end: usize,
+pub(crate) struct Stretch {
+    pub line: u32,
+    pub start: usize,
+    pub end: usize,
     /// Something in it may raise, or suspend for good.
-    stops: bool,
+    pub stops: bool,
     /// All that it raises has its line in the traceback, and leaves the code object where that is noted.
-    told: bool,
-    /// And no other stretch of that line may raise.
+    pub told: bool,
+    /// And no other stretch of that line may raise but behind it.
     noted: bool,
 }
 
 /// Facts that one block may wait with, before a probe is the smaller cost.
 const WAITING: usize = 64;
 
-struct Placer<'v> {
-    instrs: &'v [Instr],
-    flow: Flow<'v>,
-    stretches: Vec<Vec<Stretch>>,
-    into: Vec<Vec<usize>>,
-    done: Placement,
+pub(crate) struct Placer<'v> {
+    pub instrs: &'v [Instr],
+    pub flow: Flow<'v>,
+    pub stretches: Vec<Vec<Stretch>>,
+    pub into: Vec<Vec<usize>>,
+    pub done: Placement,
 }
 
 /// Places the probes of one code object. `notes`: whether exceptions that leave it can be noted.
@@ -77,48 +81,8 @@ pub fn place(code: &Code<'_>, notes: bool) -> Placement {
     placer.done
 }
 
-/// A counter at each arrival at a line, and at each edge between lines.
-pub fn every(code: &Code<'_>) -> Placement {
-    let mut placer = Placer::new(code, false);
-    let mut places: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
-    for (block, stretches) in placer.stretches.iter().enumerate() {
-        for (at, stretch) in stretches
-            .iter()
-            .enumerate()
-            .filter(|(_, one)| one.line != 0)
-        {
-            places.entry(stretch.line).or_default().push((block, at));
-        }
-    }
-    for (line, places) in places {
-        let before = body_start(placer.instrs).checked_sub(1);
-        let before = before.map(|at| &placer.instrs[at]);
-        let starts_before = before.is_some_and(|one| is_prologue(one) && one.line() == Some(line));
-        if code.lines().binary_search(&line).is_ok() && !starts_before {
-            placer.probe(Site::Line(line), &[Fact::Line(line)]);
-            continue;
-        }
-        // Nothing but the end of a handler: beside what comes before. Or there is something in front
-        // of the module's imports: not there.
-        for (block, at) in places {
-            if let Some(site) = placer.at_start(block, at) {
-                placer.probe(site, &[Fact::Line(line)]);
-            }
-        }
-    }
-    for (fact, edges) in placer.branches() {
-        for edge in edges {
-            if placer.is_conditional(edge) {
-                placer.probe(placer.at_edge(edge), &[fact]);
-            }
-        }
-    }
-    placer.asynchronous_loops();
-    placer.done
-}
-
 /// Where the body proper starts: behind the `RESUME` that does, and what a module has in front of its imports.
-fn body_start(instrs: &[Instr]) -> usize {
+pub(crate) fn body_start(instrs: &[Instr]) -> usize {
     let starts = |instr: &Instr| instr.opcode() == Opcode::RESUME && instr.arg() & 3 == 0;
     let start = instrs.iter().position(starts).map_or(0, |at| at + 1);
     start + usize::from(instrs.get(start).is_some_and(is_prologue))
@@ -135,12 +99,11 @@ fn stretches(instrs: &[Instr], flow: &Flow<'_>, notes: bool) -> Vec<Vec<Stretch>
         let mut found: Vec<Stretch> = Vec::new();
         for at in block.instructions().filter(|at| *at >= start) {
             let instr = &instrs[at];
-            let suspends = instr.opcode() == Opcode::YIELD_VALUE;
-            let stops = instr.can_raise() || raises(instr) || suspends;
+            let stops = may_stop(instr);
             // Raising again what is being handled adds no line to its traceback.
             let again = instr.opcode() == Opcode::RERAISE
                 || instr.opcode() == Opcode::RAISE_VARARGS && instr.arg() == 0;
-            let told = notes && !block.is_handled() && !again && !suspends;
+            let told = notes && !block.is_handled() && !again && !suspends(instr);
             let line = instr.line();
             match found.last_mut() {
                 Some(last) if line.is_none_or(|line| line == last.line || last.line == 0) => {
@@ -161,24 +124,52 @@ fn stretches(instrs: &[Instr], flow: &Flow<'_>, notes: bool) -> Vec<Vec<Stretch>
         }
         all.push(found);
     }
-    let mut stopping: BTreeMap<u32, u32> = BTreeMap::new();
-    for stretch in all.iter().flatten().filter(|stretch| stretch.stops) {
-        *stopping.entry(stretch.line).or_default() += 1;
+    let mut stopping: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
+    for (block, stretches) in all.iter_mut().enumerate() {
+        for (at, stretch) in stretches.iter_mut().enumerate() {
+            stretch.told &= stretch.line != 0;
+            if stretch.stops {
+                stopping.entry(stretch.line).or_default().push((block, at));
+            }
+        }
     }
-    for stretch in all.iter_mut().flatten() {
-        stretch.told &= stretch.line != 0;
-        stretch.noted = stretch.told && stopping.get(&stretch.line) == Some(&1);
+    for places in stopping.into_values() {
+        // Of those in one block the first one comes first; a block is in code order what it may not be in the flow.
+        let before = |one: &(usize, usize), other: &(usize, usize)| match one.0 == other.0 {
+            true => one.1 <= other.1,
+            false => flow.dominates(one.0, other.0),
+        };
+        let first = places
+            .iter()
+            .copied()
+            .reduce(|first, one| match before(&one, &first) {
+                true => one,
+                false => first,
+            });
+        if let Some(first) = first.filter(|first| places.iter().all(|one| before(first, one))) {
+            let first = &mut all[first.0][first.1];
+            first.noted = first.told;
+        }
     }
     all
 }
 
 /// Whether an instruction does nothing but raise.
-fn raises(instr: &Instr) -> bool {
+pub(crate) fn raises(instr: &Instr) -> bool {
     matches!(instr.opcode(), Opcode::RAISE_VARARGS | Opcode::RERAISE)
 }
 
+/// Whether control may leave at an instruction and not come back.
+pub(crate) fn may_stop(instr: &Instr) -> bool {
+    instr.can_raise() || raises(instr) || suspends(instr)
+}
+
+pub(crate) fn suspends(instr: &Instr) -> bool {
+    instr.opcode() == Opcode::YIELD_VALUE
+}
+
 impl<'v> Placer<'v> {
-    fn new(code: &'v Code<'_>, notes: bool) -> Self {
+    pub fn new(code: &'v Code<'_>, notes: bool) -> Self {
         let instrs = code.instructions();
         let flow = code.flow(Exceptions::Followed);
         let mut into = vec![Vec::new(); flow.blocks().len()];
@@ -204,6 +195,9 @@ impl<'v> Placer<'v> {
             self.done.facts.entry(*fact).or_default();
             for edge in group {
                 let to = self.flow.edges()[*edge].to();
+                if self.is_taken_before(*edge, group) {
+                    continue;
+                }
                 if self.enters_by(to, group) {
                     if !waiting[to].contains(fact) {
                         waiting[to].push(*fact);
@@ -254,7 +248,7 @@ impl<'v> Placer<'v> {
             evidence.dedup();
             raising.extend(evidence.iter().filter_map(|one| match one {
                 Evidence::Raised(line) => Some(*line),
-                Evidence::Probe(_) => None,
+                Evidence::Probe(_) | Evidence::Sum(_) => None,
             }));
         }
         raising.sort_unstable();
@@ -348,11 +342,11 @@ impl<'v> Placer<'v> {
         }
     }
 
-    fn tell(&mut self, fact: Fact, evidence: Evidence) {
+    pub fn tell(&mut self, fact: Fact, evidence: Evidence) {
         self.done.facts.entry(fact).or_default().push(evidence);
     }
 
-    fn probe(&mut self, site: Site, facts: &[Fact]) {
+    pub fn probe(&mut self, site: Site, facts: &[Fact]) {
         let number = self.done.probes.len();
         self.done.probes.push(site);
         for fact in facts {
@@ -363,7 +357,7 @@ impl<'v> Placer<'v> {
     // ---- sites -----------------------------------------------------------------------------------
 
     /// Before anything of a stretch may raise.
-    fn at_start(&self, block: usize, at: usize) -> Option<Site> {
+    pub fn at_start(&self, block: usize, at: usize) -> Option<Site> {
         let stretch = &self.stretches[block][at];
         let all = stretch.start..stretch.end;
         // What has to stay with the instruction above moves the probe on, or back into what cannot raise.
@@ -395,14 +389,14 @@ impl<'v> Placer<'v> {
     }
 
     /// Whether an edge is one of a conditional that has sites.
-    fn is_conditional(&self, edge: usize) -> bool {
+    pub fn is_conditional(&self, edge: usize) -> bool {
         let edge = &self.flow.edges()[edge];
         matches!(edge.kind(), EdgeKind::True | EdgeKind::False)
             && self.last(edge.from()).is_some_and(Instr::is_conditional)
     }
 
     /// The last instruction of a block; none in the exit.
-    fn last(&self, block: usize) -> Option<&'v Instr> {
+    pub fn last(&self, block: usize) -> Option<&'v Instr> {
         let last = self.flow.blocks()[block].instructions().next_back()?;
         Some(&self.instrs[last])
     }
@@ -433,7 +427,7 @@ impl<'v> Placer<'v> {
         }
     }
 
-    fn at_edge(&self, edge: usize) -> Site {
+    pub fn at_edge(&self, edge: usize) -> Site {
         let edge = &self.flow.edges()[edge];
         let way = match edge.kind() {
             EdgeKind::True => Edge::True,
@@ -446,7 +440,7 @@ impl<'v> Placer<'v> {
     // ---- flow ------------------------------------------------------------------------------------
 
     /// Edges by which a block is left when nothing raises.
-    fn ways_out(&self, block: usize) -> Vec<usize> {
+    pub fn ways_out(&self, block: usize) -> Vec<usize> {
         let edges = self.flow.edges();
         let start = edges.partition_point(|edge| edge.from() < block);
         (start..start + self.flow.edges_out(block).len())
@@ -475,6 +469,15 @@ impl<'v> Placer<'v> {
             })
     }
 
+    /// Whether control comes to an edge only after it has taken another of them, to a block that waits for evidence.
+    fn is_taken_before(&self, edge: usize, edges: &[usize]) -> bool {
+        let from = self.flow.edges()[edge].from();
+        edges.iter().any(|other| {
+            let to = self.flow.edges()[*other].to();
+            *other != edge && self.flow.dominates(to, from) && self.enters_by(to, edges)
+        })
+    }
+
     /// A conditional of the compiler's has no site: its edges are told by what they lead to, if at all.
     fn can_be_told(&self, edges: &[usize]) -> bool {
         let entered = |edge: usize| self.enters_by(self.flow.edges()[edge].to(), edges);
@@ -483,7 +486,7 @@ impl<'v> Placer<'v> {
     }
 
     /// The edges between lines: of conditionals whose edges lead to more than one line.
-    fn branches(&self) -> BTreeMap<Fact, Vec<usize>> {
+    pub fn branches(&self) -> BTreeMap<Fact, Vec<usize>> {
         let mut found: BTreeMap<u32, BTreeMap<u32, Vec<usize>>> = BTreeMap::new();
         for (index, edge) in self.flow.edges().iter().enumerate() {
             if !matches!(edge.kind(), EdgeKind::True | EdgeKind::False) {
@@ -519,7 +522,7 @@ impl<'v> Placer<'v> {
 
     /// An `async for` has no conditional: into its body leads the `SEND` of what `__anext__` gave, and out of it
     /// the handler of StopAsyncIteration.
-    fn asynchronous_loops(&mut self) {
+    pub fn asynchronous_loops(&mut self) {
         let mut found = Vec::new();
         for block in 0..self.flow.blocks().len() {
             for at in self.flow.blocks()[block].instructions() {
