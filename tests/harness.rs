@@ -234,9 +234,15 @@ pub fn notices_calls(program: &Path) -> bool {
 /// What programs do is the same with each of some pipelines, on every interpreter and debug build.
 pub fn same_behaviour(pipelines: &[&[&str]], chosen: impl Fn(&Path) -> bool) {
     let all = std::env::var_os("EQUIP_TEST_ALL").is_some();
-    let builds = interpreters().iter().map(|python| (python, pipelines));
-    // Debug builds are slow: of several pipelines the first, if not all is asked for.
-    let of_debug = if all { pipelines } else { &pipelines[..1] };
+    // If not all is asked for, of several pipelines all on the oldest and the newest interpreter, and elsewhere
+    // the first: debug builds are slow.
+    let found = interpreters();
+    let some = if all { pipelines } else { &pipelines[..1] };
+    let builds = found.iter().enumerate().map(|(index, python)| {
+        let ends = index == 0 || index + 1 == found.len();
+        (python, if ends { pipelines } else { some })
+    });
+    let of_debug = some;
     let debug = debug_interpreters().iter().map(|python| (python, of_debug));
     for (python, pipelines) in builds.chain(debug) {
         let programs = Programs::for_version(python, &chosen);
