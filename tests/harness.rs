@@ -235,15 +235,18 @@ pub fn notices_calls(program: &Path) -> bool {
 pub fn same_behaviour(pipelines: &[&[&str]], chosen: impl Fn(&Path) -> bool) {
     let all = std::env::var_os("EQUIP_TEST_ALL").is_some();
     // If not all is asked for, of several pipelines all on the oldest and the newest interpreter, and elsewhere
-    // the first: debug builds are slow.
+    // the first; of debug builds, which are slow, the oldest and the newest.
     let found = interpreters();
     let some = if all { pipelines } else { &pipelines[..1] };
     let builds = found.iter().enumerate().map(|(index, python)| {
         let ends = index == 0 || index + 1 == found.len();
         (python, if ends { pipelines } else { some })
     });
-    let of_debug = some;
-    let debug = debug_interpreters().iter().map(|python| (python, of_debug));
+    let found = debug_interpreters();
+    let debug = found.iter().enumerate().filter_map(|(index, python)| {
+        let ends = index == 0 || index + 1 == found.len();
+        (all || ends).then_some((python, some))
+    });
     for (python, pipelines) in builds.chain(debug) {
         let programs = Programs::for_version(python, &chosen);
         let plain = programs.run();
