@@ -47,7 +47,13 @@ fn is_traceable(program: &Path) -> bool {
 
 fn agrees(mode: &str, chosen: impl Fn(&Path) -> bool + Copy) {
     let mut wrong = String::new();
-    for one in interpreters() {
+    let found = interpreters();
+    let all = std::env::var_os("EQUIP_TEST_ALL").is_some();
+    for (index, one) in found.iter().enumerate() {
+        // Counts take long: on the oldest and the newest, if not all is asked for.
+        if mode == "counts" && !all && index != 0 && index + 1 != found.len() {
+            continue;
+        }
         let plain = Programs::for_version(one, chosen);
         let measured = Programs::for_version(one, chosen);
         let option = format!("coverage.mode=\"{mode}\"");
