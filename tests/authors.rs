@@ -9,7 +9,7 @@ use std::sync::Arc;
 use equip_core::api::prelude::*;
 use equip_core::plugin::{Library, NotSetUp};
 use equip_core::program;
-use equip_core::python::Helpers;
+use equip_core::python::{Helpers, Interpreter};
 use equip_core::run;
 use harness::{equip, interpreters, library, ok, python, scratch, search, text};
 use serde_json::json;
@@ -291,6 +291,28 @@ impl ModuleVisitor for Quiet {
 
 link_plugin!(Quiet: ModuleVisitor, name = "quiet", about = "says bye");
 
+/// A run of plugins over a folder.
+fn instrument(
+    python: &Interpreter,
+    folder: &Path,
+    plugins: &[equip_core::plugin::Plugin],
+) -> run::Report {
+    let mut search = search();
+    search.named = Some(python.path.clone());
+    let found = program::find(&[folder.to_owned()], &search).unwrap();
+    let options = run::Options {
+        force_rebuild: false,
+        dry_run: false,
+        jobs: 1,
+        cache: None,
+        output: folder.to_owned(),
+        plan: false,
+    };
+    let helpers = Arc::new(Helpers::new(search));
+    let steps: Vec<_> = plugins.iter().map(run::Step::plugin).collect();
+    run::run(&found, &steps, helpers, &options, run::Watch::default())
+}
+
 #[test]
 fn plugins_may_be_part_of_a_program() {
     let greeter = Library::linked::<Linked>().unwrap();
@@ -304,21 +326,7 @@ fn plugins_may_be_part_of_a_program() {
         let folder = scratch();
         let source = "class A:\n    def f(self): return 1\nprint(A().f())\n";
         std::fs::write(folder.path().join("app.py"), source).unwrap();
-        let mut search = search();
-        search.named = Some(one.path.clone());
-        let found = program::find(&[folder.path().to_owned()], &search).unwrap();
-        let options = run::Options {
-            force_rebuild: false,
-            dry_run: false,
-            jobs: 1,
-            cache: None,
-            output: folder.path().to_owned(),
-            plan: false,
-        };
-        let helpers = Arc::new(Helpers::new(search));
-        let plugins = [set(), quietly()];
-        let steps: Vec<_> = plugins.iter().map(run::Step::plugin).collect();
-        let report = run::run(&found, &steps, helpers, &options, run::Watch::default());
+        let report = instrument(one, folder.path(), &[set(), quietly()]);
         assert_eq!(report.problems, []);
         assert_eq!(report.notes, ["greeter: 1 functions"]);
         let output = ok(python(one, folder.path()).args(["-m", "app"]));
@@ -328,21 +336,7 @@ fn plugins_may_be_part_of_a_program() {
     // A panic is an error here, too.
     let folder = scratch();
     std::fs::write(folder.path().join("app.py"), "def worst(): pass\n").unwrap();
-    let mut search = search();
-    search.named = Some(interpreters()[0].path.clone());
-    let found = program::find(&[folder.path().to_owned()], &search).unwrap();
-    let options = run::Options {
-        force_rebuild: false,
-        dry_run: false,
-        jobs: 1,
-        cache: None,
-        output: folder.path().to_owned(),
-        plan: false,
-    };
-    let helpers = Arc::new(Helpers::new(search));
-    let plugin = set();
-    let steps = [run::Step::plugin(&plugin)];
-    let report = run::run(&found, &steps, helpers, &options, run::Watch::default());
+    let report = instrument(&interpreters()[0], folder.path(), &[set()]);
     assert_eq!(report.exit_status(), 3);
     let said = report.problems[0].to_string();
     assert!(
