@@ -1,12 +1,12 @@
 //! Looking into programs: declarations and bytecode.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use equip_core::declaration::{
     Declaration, Declarations, Import, Kind, ParameterKind, declarations,
 };
 use equip_core::listing;
-use equip_core::program::Module;
+use equip_core::program::{Module, Program};
 use equip_core::pyc::PycFile;
 use equip_core::python::Helpers;
 use serde_json::{Value, json};
@@ -39,34 +39,46 @@ pub(super) fn is_asked_for(module: &Module) -> bool {
     module.optimize == 0 || module.isa.is_none()
 }
 
-pub fn decls(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
-    let program = super::find(&options.targets, arguments)?;
-    let helpers = Helpers::new(super::search(arguments));
-    let mut failed = super::say_unreadable(&program) > 0;
-    let mut all = Vec::new();
+/// Does something with each module that is asked for; says what fails, and whether anything did.
+pub(super) fn each_file(
+    program: &Program,
+    helpers: &Helpers,
+    mut work: impl FnMut(&Module, &Path, &PycFile<'_>) -> Result<(), String>,
+) -> bool {
+    let mut failed = super::say_unreadable(program) > 0;
     for module in program.modules.iter().filter(|module| is_asked_for(module)) {
         let shown = module.source.as_ref().unwrap_or(&module.pyc);
-        let result = bytes_of(module, &helpers).and_then(|bytes| {
+        let result = bytes_of(module, helpers).and_then(|bytes| {
             let pyc = PycFile::parse(&bytes).map_err(|error| error.to_string())?;
-            let found = declarations(&pyc);
-            match arguments.report {
-                Format::Json => all.push(json!({
-                    "file": shown, "python": pyc.isa.version.to_string(),
-                    "imports": found.imports.iter().map(|i| import_json(i, &found)).collect::<Vec<_>>(),
-                    "module": tree_json(&found, &found.list[0]),
-                })),
-                Format::Text => {
-                    out!("{} (CPython {})", shown.display(), pyc.isa.version);
-                    print_scope(&found, &found.list[0], 1);
-                }
-            }
-            Ok(())
+            work(module, shown, &pyc)
         });
         if let Err(error) = result {
             failed = true;
             note!("error: {}: {error}", shown.display());
         }
     }
+    failed
+}
+
+pub fn decls(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
+    let program = super::find(&options.targets, arguments)?;
+    let helpers = Helpers::new(super::search(arguments));
+    let mut all = Vec::new();
+    let failed = each_file(&program, &helpers, |_, shown, pyc| {
+        let found = declarations(pyc);
+        match arguments.report {
+            Format::Json => all.push(json!({
+                "file": shown, "python": pyc.isa.version.to_string(),
+                "imports": found.imports.iter().map(|i| import_json(i, &found)).collect::<Vec<_>>(),
+                "module": tree_json(&found, &found.list[0]),
+            })),
+            Format::Text => {
+                out!("{} (CPython {})", shown.display(), pyc.isa.version);
+                print_scope(&found, &found.list[0], 1);
+            }
+        }
+        Ok(())
+    });
     if arguments.report == Format::Json {
         out!("{}", serde_json::to_string_pretty(&all)?);
     }
@@ -207,34 +219,21 @@ pub fn dis(options: &Dis, arguments: &Arguments) -> anyhow::Result<u8> {
     for target in &options.targets {
         let (path, qualname) = named(target);
         let program = super::find(&[PathBuf::from(path)], arguments)?;
-        failed |= super::say_unreadable(&program) > 0;
         let mut matches = 0;
-        for module in program.modules.iter().filter(|module| is_asked_for(module)) {
-            let shown = module
-                .source
-                .as_ref()
-                .unwrap_or(&module.pyc)
-                .display()
-                .to_string();
-            let result = bytes_of(module, &helpers).and_then(|bytes| {
-                let pyc = PycFile::parse(&bytes).map_err(|error| error.to_string())?;
-                let found = declarations(&pyc);
-                for (one, key) in found.list.iter().zip(found.keys()) {
-                    if qualname.is_none_or(|wanted| one.qualname == wanted || key == wanted) {
-                        matches += 1;
-                        let mut text = String::new();
-                        listing::disassemble(&pyc, one.code, &mut text)
-                            .map_err(|error| error.to_string())?;
-                        out!("{shown}: {} line {}\n{text}", one.qualname, one.first_line);
-                    }
+        failed |= each_file(&program, &helpers, |_, shown, pyc| {
+            let found = declarations(pyc);
+            for (one, key) in found.list.iter().zip(found.keys()) {
+                if qualname.is_none_or(|wanted| one.qualname == wanted || key == wanted) {
+                    matches += 1;
+                    let mut text = String::new();
+                    listing::disassemble(pyc, one.code, &mut text)
+                        .map_err(|error| error.to_string())?;
+                    let (name, line) = (&one.qualname, one.first_line);
+                    out!("{}: {name} line {line}\n{text}", shown.display());
                 }
-                Ok(())
-            });
-            if let Err(error) = result {
-                failed = true;
-                note!("error: {shown}: {error}");
             }
-        }
+            Ok(())
+        });
         if let (Some(qualname), 0) = (qualname, matches) {
             failed = true;
             note!("error: {path}: no declaration {qualname} (equip decls {path} lists them)");

@@ -1,13 +1,12 @@
 //! What a selection matches.
 
 use equip_core::declaration::{Declaration, Kind, declarations};
-use equip_core::pyc::PycFile;
 use equip_core::python::Helpers;
-use equip_core::select::{MODULE, Names, Selection, Subject, near_misses};
+use equip_core::select::{Names, Selection, Subject, near_misses};
 use equip_core::{code::flags, program};
 use serde_json::json;
 
-use super::inspect::{bytes_of, is_asked_for, kind_name};
+use super::inspect::{each_file, kind_name};
 use crate::args::{Arguments, Format, Select};
 use crate::output::{note, out};
 
@@ -34,53 +33,30 @@ pub fn run(options: &Select, arguments: &Arguments) -> anyhow::Result<u8> {
     };
     let program = super::find(&options.targets, arguments)?;
     let helpers = Helpers::new(super::search(arguments));
-    let mut failed = super::say_unreadable(&program) > 0;
     let (mut all, mut matched, mut names) = (Vec::new(), 0, Names::default());
-    for module in program.modules.iter().filter(|module| is_asked_for(module)) {
-        let shown = module.source.as_ref().unwrap_or(&module.pyc);
-        let result = bytes_of(module, &helpers).and_then(|bytes| {
-            let pyc = PycFile::parse(&bytes).map_err(|error| error.to_string())?;
-            let found = declarations(&pyc);
-            let name = program::module_name(module);
-            let subject = Subject::new(&pyc, &found, &name, shown);
-            names.add(&subject, &[&selection]);
-            for one in found
-                .list
-                .iter()
-                .filter(|one| selection.matches(&subject, one.id))
-            {
-                // One that goes with its function is no declaration of the source.
-                if one.kind == Kind::Comprehension && !selection.takes(&subject, one.id) {
-                    continue;
-                }
-                matched += 1;
-                let qualname = if one.kind == Kind::Module {
-                    MODULE
-                } else {
-                    one.qualname.as_ref()
-                };
-                match arguments.report {
-                    Format::Json => all.push(json!({
-                        "module": name, "qualname": qualname, "kind": kind_of(one), "file": shown,
-                        "first_line": one.first_line, "end_line": one.end_line,
-                    })),
-                    Format::Text => {
-                        out!(
-                            "{name}:{qualname}  {}  {}:{}",
-                            kind_of(one),
-                            shown.display(),
-                            one.first_line
-                        );
-                    }
-                }
+    let failed = each_file(&program, &helpers, |module, shown, pyc| {
+        let found = declarations(pyc);
+        let name = program::module_name(module);
+        let subject = Subject::new(pyc, &found, &name, shown);
+        names.add(&subject, &[&selection]);
+        for one in &found.list {
+            // A comprehension that goes with its function is no declaration of the source.
+            let alone = one.kind != Kind::Comprehension || selection.takes(&subject, one.id);
+            if !alone || !selection.matches(&subject, one.id) {
+                continue;
             }
-            Ok(())
-        });
-        if let Err(error) = result {
-            failed = true;
-            note!("error: {}: {error}", shown.display());
+            matched += 1;
+            let (qualname, kind, line) = (subject.qualname(one.id), kind_of(one), one.first_line);
+            match arguments.report {
+                Format::Json => all.push(json!({
+                    "module": name, "qualname": qualname, "kind": kind, "file": shown,
+                    "first_line": line, "end_line": one.end_line,
+                })),
+                Format::Text => out!("{name}:{qualname}  {kind}  {}:{line}", shown.display()),
+            }
         }
-    }
+        Ok(())
+    });
     if arguments.report == Format::Json {
         out!("{}", serde_json::to_string_pretty(&all)?);
     }
