@@ -654,3 +654,60 @@ fn a_copy_is_instrumented_and_the_program_stays_as_it_is() {
         assert_eq!(run("src"), "data 1\n");
     }
 }
+
+#[test]
+fn what_was_not_looked_at_is_not_called_unmatched() {
+    let folder = scratch();
+    project(
+        folder.path(),
+        "targets = [\"app.py\"]\n[[inject]]\nat = \"line\"\nline = 15\nmatch = \"app:twice\"\ncode = \"x = 1\"\n",
+    );
+    ok(&mut equip(folder.path()));
+    // Without the original a file that the same pipeline made is left as it is.
+    for entry in std::fs::read_dir(folder.path().join("__pycache__")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "pyc") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let output = ok(&mut equip(folder.path()));
+    let said = text(&output.stderr);
+    assert!(said.contains("1 were already"), "{said}");
+    assert!(
+        !said.contains("matches") && !said.contains("nearest"),
+        "{said}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_of_another_user_is_not_taken_unasked() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let outer = scratch();
+    let folder = outer.path().join("mine");
+    std::fs::create_dir(&folder).unwrap();
+    project(&folder, "");
+    std::fs::remove_file(folder.join("equip.toml")).unwrap();
+    let pipeline = outer.path().join("equip.toml");
+    std::fs::write(
+        &pipeline,
+        "[[inject]]\nat = \"before\"\nmatch = \"app:twice\"\ncode = \"x = 1\"\n",
+    )
+    .unwrap();
+    let another = folder.metadata().unwrap().uid() + 4711;
+    if chown(&pipeline, Some(another), None).is_err() {
+        println!("skipped: only root gives files away");
+        return;
+    }
+    let output = equip(&folder).arg("app.py").output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("belongs to another user") && said.contains("--config"),
+        "{said}"
+    );
+    assert!(!folder.join("__pycache__").exists());
+    ok(equip(&folder).args(["--config", "../equip.toml", "app.py"]));
+    // What is named for it is trusted, too.
+    ok(equip(&folder).args(["--trust-config", "app.py"]));
+}

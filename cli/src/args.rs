@@ -16,13 +16,9 @@ pub struct Arguments {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// A plugin: a name (`callcount`), a file name (`libcallcount.so`) or a path; repeat for several.
-    #[arg(long, value_name = "PLUGIN")]
-    pub plugin: Vec<String>,
-
-    /// An option of a plugin, its value in TOML (or a bare word): --set callcount.output=x.json
-    #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
-    pub set: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub plugins: Plugins,
 
     /// A pipeline file (equip.toml, or a pyproject.toml with [tool.equip]); else, without --plugin, one is looked for from
     /// the target upward.
@@ -118,16 +114,24 @@ pub struct Targets {
     pub targets: Vec<PathBuf>,
 }
 
-/// A pipeline and its targets.
+/// Plugins, and their options.
 #[derive(Debug, Args)]
-pub struct Pipeline {
-    /// A plugin; repeat for several.
+pub struct Plugins {
+    /// A plugin: a name (`callcount`), a file name (`libcallcount.so`) or a path; repeat for several.
     #[arg(long, value_name = "PLUGIN")]
     pub plugin: Vec<String>,
 
-    /// An option of a plugin.
+    /// An option of a plugin, its value in TOML (or a bare word): --set callcount.output=x.json
     #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// A pipeline and its targets.
+#[derive(Debug, Args)]
+pub struct Pipeline {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub plugins: Plugins,
 
     /// Folders, `.py` and `.pyc` files; those of the pipeline file where none is named.
     #[arg(value_name = "TARGET")]
@@ -153,16 +157,12 @@ pub struct Select {
     pub targets: Vec<PathBuf>,
 }
 
-/// What to compare.
+/// What to compare: what a pipeline would make of it, or without one, what is in the file already.
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// A plugin; without one the pipeline file counts, or what is in the file already.
-    #[arg(long, value_name = "PLUGIN")]
-    pub plugin: Vec<String>,
-
-    /// An option of a plugin.
-    #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
-    pub set: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub plugins: Plugins,
 
     /// A `.py` or `.pyc`, `:` and a qualname.
     #[arg(value_name = "TARGET:QUALNAME")]

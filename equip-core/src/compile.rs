@@ -57,15 +57,6 @@ enum Entry {
 /// its errors, environment.
 type FastKey = (u64, usize, bool, OnError, Environment);
 
-/// The rule in the helper's words.
-fn rule(on_error: OnError) -> &'static str {
-    match on_error {
-        OnError::Raise => "raise",
-        OnError::Ignore => "ignore",
-        OnError::Log => "log",
-    }
-}
-
 /// The compiled snippets of a run.
 pub struct Snippets {
     helpers: Arc<Helpers>,
@@ -343,7 +334,7 @@ impl Within<'_> {
             environment.class,
             shape.captures.join(","),
             shape.main_only,
-            rule(shape.on_error),
+            shape.on_error.name(),
             source.text
         );
         // The lock is held while compiling: that is what makes it one compile per shape.
@@ -364,7 +355,7 @@ impl Within<'_> {
                         class: environment.class.as_deref(),
                         captures: shape.captures,
                         main_only: shape.main_only,
-                        on_error: rule(shape.on_error),
+                        on_error: shape.on_error.name(),
                     })
                     .map_err(|error| Refusal::Compiler(error.to_string()))?;
                 let entry = match compiled {

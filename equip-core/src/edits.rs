@@ -198,22 +198,13 @@ impl Templates {
 
 /// A site in words, for messages.
 pub fn site_name(site: Site) -> String {
+    let kind = site.kind().name();
     match site {
-        Site::Before => "before".to_owned(),
-        Site::After => "after".to_owned(),
-        Site::Line(line) => format!("line({line})"),
-        Site::EachLine => "each_line".to_owned(),
-        Site::ModuleEnter(_) => "module_enter".to_owned(),
-        Site::ModuleExit(_) => "module_exit".to_owned(),
-        Site::Instruction(index, _) => format!("instruction({index})"),
-        Site::OnRaise => "on_raise".to_owned(),
-        Site::OnExit => "on_exit".to_owned(),
-        Site::OnYield => "on_yield".to_owned(),
-        Site::OnResume => "on_resume".to_owned(),
-        Site::Branch(_) => "branch".to_owned(),
-        Site::BranchAt(index, _) => format!("branch({index})"),
-        Site::Loop(_) => "loop".to_owned(),
-        Site::LoopAt(index, _) => format!("loop({index})"),
+        Site::Line(number)
+        | Site::Instruction(number, _)
+        | Site::BranchAt(number, _)
+        | Site::LoopAt(number, _) => format!("{kind}({number})"),
+        _ => kind.to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@
 use equip_plugin_api::edit::{Edge, LoopEdge, OnError, Site, When};
 
 use crate::body::{self, Body};
-use crate::declaration::{DeclId, Declaration, Kind};
+use crate::declaration::{Declaration, Kind};
 use crate::edits::{Author, BadEdit, Edits, Requested, Templates};
 use crate::pyc::PycFile;
 use crate::rewrite;
@@ -83,14 +83,7 @@ impl Injection {
     ) -> Result<Found, BadEdit> {
         let mut found = Found::default();
         for one in &subject.declarations().list {
-            let selected = match self.at {
-                At::ModuleEnter(_) | At::ModuleExit(_) => {
-                    one.kind == Kind::Module && self.selection.matches(subject, one.id)
-                }
-                At::Import => self.selection.matches(subject, one.id),
-                _ => self.selection.takes(subject, one.id),
-            };
-            if !selected || !self.is_nth(subject, one) {
+            if !self.selects(subject, one) {
                 continue;
             }
             found.selected += 1;
@@ -113,6 +106,17 @@ impl Injection {
         Ok(found)
     }
 
+    fn selects(&self, subject: &Subject<'_, '_>, one: &Declaration<'_>) -> bool {
+        let selected = match self.at {
+            At::ModuleEnter(_) | At::ModuleExit(_) => {
+                one.kind == Kind::Module && self.selection.matches(subject, one.id)
+            }
+            At::Import => self.selection.matches(subject, one.id),
+            _ => self.selection.takes(subject, one.id),
+        };
+        selected && self.is_nth(subject, one)
+    }
+
     fn is_nth(&self, subject: &Subject<'_, '_>, one: &Declaration<'_>) -> bool {
         let before = || {
             let list = subject.declarations().list.iter();
@@ -129,14 +133,14 @@ impl Injection {
             At::ModuleEnter(when) => vec![Site::ModuleEnter(when)],
             At::ModuleExit(when) => vec![Site::ModuleExit(when)],
             At::Import => Vec::new(),
-            At::Line(line) => match lines(pyc, one).contains(&line) {
+            At::Line(line) => match of_body(pyc, one, rewrite::lines).contains(&line) {
                 true => vec![Site::Line(line)],
                 false => Vec::new(),
             },
             At::Branch(edge, None) => edges(edge).into_iter().map(Site::Branch).collect(),
             At::Loop(edge, None) => vec![Site::Loop(edge)],
             At::Branch(edge, Some(line)) => {
-                let at = marks(pyc, one, rewrite::conditionals).into_iter();
+                let at = of_body(pyc, one, rewrite::conditionals).into_iter();
                 let at = at.filter(|(_, found)| *found == line);
                 let both = |index| {
                     edges(edge)
@@ -146,7 +150,7 @@ impl Injection {
                 at.flat_map(|(index, _)| both(index)).collect()
             }
             At::Loop(edge, Some(line)) => {
-                let at = marks(pyc, one, rewrite::loop_heads).into_iter();
+                let at = of_body(pyc, one, rewrite::loop_heads).into_iter();
                 let at = at.filter(|(_, found)| *found == line);
                 at.map(|(index, _)| Site::LoopAt(index, edge)).collect()
             }
@@ -157,21 +161,22 @@ impl Injection {
     pub fn lines(&self, pyc: &PycFile<'_>, subject: &Subject<'_, '_>) -> Vec<u32> {
         let mut found = Vec::new();
         for one in &subject.declarations().list {
-            let id: DeclId = one.id;
-            if !self.selection.takes(subject, id) || !self.is_nth(subject, one) {
+            if !self.selects(subject, one) {
                 continue;
             }
             let second = |(_, line): (u32, u32)| line;
             match self.at {
-                At::Line(_) => found.extend(lines(pyc, one)),
+                At::Line(_) => found.extend(of_body(pyc, one, rewrite::lines)),
                 At::Branch(..) => found.extend(
-                    marks(pyc, one, rewrite::conditionals)
+                    of_body(pyc, one, rewrite::conditionals)
                         .into_iter()
                         .map(second),
                 ),
-                At::Loop(..) => {
-                    found.extend(marks(pyc, one, rewrite::loop_heads).into_iter().map(second))
-                }
+                At::Loop(..) => found.extend(
+                    of_body(pyc, one, rewrite::loop_heads)
+                        .into_iter()
+                        .map(second),
+                ),
                 _ => {}
             }
         }
@@ -185,19 +190,8 @@ fn edges(edge: Option<Edge>) -> Vec<Edge> {
     edge.map_or_else(|| vec![Edge::True, Edge::False], |edge| vec![edge])
 }
 
-/// Lines that an `each_line` probe of a declaration would tell of.
-fn lines(pyc: &PycFile<'_>, one: &Declaration<'_>) -> Vec<u32> {
-    let code = pyc.objects.code(one.code);
-    let body = code.and_then(|code| body::decode(pyc.isa, &pyc.objects, code).ok());
-    body.map(|body| rewrite::lines(&body)).unwrap_or_default()
-}
-
-/// A fact of the body of a declaration; nothing of one that cannot be decoded.
-fn marks(
-    pyc: &PycFile<'_>,
-    one: &Declaration<'_>,
-    fact: fn(&Body) -> Vec<(u32, u32)>,
-) -> Vec<(u32, u32)> {
+/// What is true of the body of a declaration; nothing of one that cannot be decoded.
+fn of_body<T: Default>(pyc: &PycFile<'_>, one: &Declaration<'_>, fact: fn(&Body) -> T) -> T {
     let code = pyc.objects.code(one.code);
     let body = code.and_then(|code| body::decode(pyc.isa, &pyc.objects, code).ok());
     body.map(|body| fact(&body)).unwrap_or_default()

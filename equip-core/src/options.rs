@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use equip_plugin_api::edit::OnError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -157,17 +158,14 @@ impl fmt::Display for OptionError {
 
 /// The option that every plugin has.
 pub fn on_error() -> Declaration {
-    let choices = [
-        ("raise", "They go into the program."),
-        ("ignore", "The snippet ends, the program goes on."),
-        (
-            "log",
-            "The same; the first error of each site is told on stderr.",
-        ),
-    ];
-    let choices = choices.map(|(name, help)| Choice {
-        name: name.to_owned(),
-        help: help.to_owned(),
+    let help = |rule| match rule {
+        OnError::Raise => "They go into the program.",
+        OnError::Ignore => "The snippet ends, the program goes on.",
+        OnError::Log => "The same; the first error of each site is told on stderr.",
+    };
+    let choices = OnError::ALL.map(|rule| Choice {
+        name: rule.name().to_owned(),
+        help: help(rule).to_owned(),
     });
     Declaration {
         name: ON_ERROR.to_owned(),

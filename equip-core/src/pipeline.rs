@@ -20,9 +20,6 @@ use crate::rewrite::{self, Host, Interner, Place, Probe, Refusal, Scope};
 use crate::snippet::{Meaning, Template};
 use crate::verify::{self, Complaint};
 
-/// Rules for errors, as they go into the hash of a pipeline.
-const ON_ERROR: [&[u8]; 3] = [b"raise", b"ignore", b"log"];
-
 /// A pipeline: who asks for edits, in order, and the compiled snippets of the run.
 pub struct Pipeline<'p> {
     /// The authors.
@@ -83,7 +80,7 @@ impl Pipeline<'_> {
                 author.version.as_bytes(),
                 author.options.as_bytes(),
                 author.selection.as_bytes(),
-                ON_ERROR[author.on_error as usize],
+                author.on_error.name().as_bytes(),
             ]);
             for (name, source) in &author.runtimes {
                 parts.extend([name.as_bytes(), source.as_bytes()]);

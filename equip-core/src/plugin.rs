@@ -249,6 +249,23 @@ impl Loader {
         }
     }
 
+    /// Libraries that a bare name may mean, best first: name and path. Whether they are plugins, loading tells.
+    pub fn installed(&self) -> Vec<(String, PathBuf)> {
+        let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+        let mut found = Vec::new();
+        for folder in &self.directories {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+            files.sort();
+            found.extend(files.into_iter().filter_map(|path| {
+                let file = path.file_name()?.to_str()?;
+                let name = file.strip_prefix(prefix)?.strip_suffix(suffix)?.to_owned();
+                Some((name, path))
+            }));
+        }
+        found
+    }
+
     /// Loads a library, which stays loaded for as long as the process lives.
     ///
     /// # Errors
@@ -468,12 +485,10 @@ impl Library {
             return Err(NotSetUp::Options(wrong));
         }
         // This one is the host's, whatever the plugin.
-        let on_error = match table.remove(ON_ERROR).as_ref().and_then(|v| v.as_str()) {
-            None => None,
-            Some("ignore") => Some(OnError::Ignore),
-            Some("log") => Some(OnError::Log),
-            Some(_) => Some(OnError::Raise),
-        };
+        let said = table.remove(ON_ERROR);
+        let on_error = said
+            .as_ref()
+            .and_then(|said| OnError::named(said.as_str()?));
         let json = serde_json::Value::Object(table).to_string();
         let mut plugin = self.configure(&json).map_err(NotSetUp::Plugin)?;
         plugin.on_error = on_error.unwrap_or(plugin.on_error);
@@ -553,12 +568,17 @@ impl Plugin {
         self.visitor(self.plugin.start_numbered(module as u32))
     }
 
+    /// Whether it is told of a program as a whole.
+    pub fn sees_program(&self) -> bool {
+        self.interests & interest::PROGRAM != 0
+    }
+
     /// Tells the plugin of the program, before its first module.
     ///
     /// # Errors
     /// The plugin does not want to go on.
     pub fn begin(&self, program: &HostProgram) -> Result<(), PluginError> {
-        if self.interests & interest::PROGRAM == 0 {
+        if !self.sees_program() {
             return Ok(());
         }
         self.whole(program, "begin", |lent| {
@@ -571,7 +591,7 @@ impl Plugin {
     /// # Errors
     /// The plugin does not want to go on.
     pub fn end(&self, program: &HostProgram) -> Result<String, PluginError> {
-        if self.interests & interest::PROGRAM == 0 {
+        if !self.sees_program() {
             return Ok(String::new());
         }
         let ended = self.whole(program, "end", |lent| self.plugin.end(lent).into_result());

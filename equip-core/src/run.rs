@@ -21,7 +21,7 @@ use crate::program::{self, Module, Program};
 use crate::provenance::Provenance;
 use crate::pyc::PycFile;
 use crate::python::Helpers;
-use crate::rewrite::Refusal;
+use crate::rewrite::{Refusal, nearest_lines};
 use crate::select::{self, Selection};
 use crate::store::{self, Change, Original};
 
@@ -422,10 +422,6 @@ pub fn run(
             .map(|step| step.selections().iter().map(|_| Hits::default()).collect())
             .collect(),
     };
-    let whole = HostProgram {
-        modules: program.modules.iter().map(shown).collect(),
-        files: Mutex::default(),
-    };
     let failed = |plugin: &Plugin, error: PluginError| Problem {
         severity: Severity::Edit,
         plugin: Some(plugin.name.clone()),
@@ -436,6 +432,15 @@ pub fn run(
             Work::Plugin(plugin) => Some(plugin),
             Work::Injections(_) => None,
         })
+    };
+    // Names of modules are looked up on the disk: only for those who ask.
+    let names = match plugins().any(Plugin::sees_program) {
+        true => program.modules.iter().map(shown).collect(),
+        false => Vec::new(),
+    };
+    let whole = HostProgram {
+        modules: names,
+        files: Mutex::default(),
     };
     let began = plugins().filter_map(|plugin| {
         plugin
@@ -867,9 +872,16 @@ impl Run<'_> {
             .collect();
         let mut names = select::Names::default();
         let mut lines: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); found.len()];
-        for module in &program.modules {
-            let Ok(Some(start)) = self.plain_bytes(module) else {
-                continue;
+        for module in program
+            .modules
+            .iter()
+            .filter(|one| (self.watch.included)(one))
+        {
+            let start = match self.plain_bytes(module) {
+                Ok(Some(start)) => start,
+                // It was not looked at, since its original is gone: what matches there is not known.
+                Ok(None) => return Vec::new(),
+                Err(_) => continue,
             };
             let Ok(pyc) = PycFile::parse(&start.plain) else {
                 continue;
@@ -893,7 +905,7 @@ impl Run<'_> {
             selection: selection.text.clone(),
             line,
             near: match line {
-                Some(line) => nearest_lines(lines, line),
+                Some(line) => vec![nearest_lines(lines.into_iter().collect(), line)],
                 None => select::near_misses(selection, &names),
             },
         });
@@ -955,15 +967,6 @@ impl Hits {
         self.selected.fetch_add(selected, Ordering::Relaxed);
         self.placed.fetch_add(placed, Ordering::Relaxed);
     }
-}
-
-/// Up to four, in ascending order.
-fn nearest_lines(lines: BTreeSet<u32>, wanted: u32) -> Vec<String> {
-    let mut lines: Vec<u32> = lines.into_iter().collect();
-    lines.sort_by_key(|line| line.abs_diff(wanted));
-    lines.truncate(4);
-    lines.sort_unstable();
-    lines.iter().map(u32::to_string).collect()
 }
 
 /// The innermost folder that holds all of a program.

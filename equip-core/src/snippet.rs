@@ -455,21 +455,26 @@ fn meaning(field: &str, own: &[&str]) -> Result<Meaning, String> {
 
 /// The known name that is closest to a misspelt one, if any is close.
 pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    let distance = |a: &str, b: &str| {
-        let b: Vec<char> = b.chars().collect();
-        let mut row: Vec<usize> = (0..=b.len()).collect();
-        for (i, c) in a.chars().enumerate() {
-            let mut last = std::mem::replace(&mut row[0], i + 1);
-            for (j, d) in b.iter().enumerate() {
-                let change = last + usize::from(c != *d);
-                last = row[j + 1];
-                row[j + 1] = change.min(row[j] + 1).min(last + 1);
-            }
+    let limit = 1 + name.len() / 4;
+    let steps = known
+        .iter()
+        .filter_map(|known| Some((steps(name, known, limit)?, *known)));
+    Some(steps.min()?.1)
+}
+
+/// How many letters to put in, take out or change to make one word of another (Levenshtein), if no more than `limit`.
+pub(crate) fn steps(from: &str, to: &str, limit: usize) -> Option<usize> {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, c) in from.chars().enumerate() {
+        let mut last = std::mem::replace(&mut row[0], i + 1);
+        for (j, d) in to.iter().enumerate() {
+            let change = last + usize::from(c != *d);
+            last = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(last + 1);
         }
-        row[b.len()]
-    };
-    let best = known.iter().map(|k| (distance(name, k), *k)).min()?;
-    (best.0 <= 1 + name.len() / 4).then_some(best.1)
+    }
+    Some(row[to.len()]).filter(|steps| *steps <= limit)
 }
 
 /// A value as `str()` shows it.

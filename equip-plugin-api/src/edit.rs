@@ -69,6 +69,25 @@ pub enum OnError {
     Log,
 }
 
+impl OnError {
+    /// All of them.
+    pub const ALL: [OnError; 3] = [OnError::Raise, OnError::Ignore, OnError::Log];
+
+    /// Its name, as users write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OnError::Raise => "raise",
+            OnError::Ignore => "ignore",
+            OnError::Log => "log",
+        }
+    }
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<OnError> {
+        OnError::ALL.into_iter().find(|one| one.name() == name)
+    }
+}
+
 /// Which way control goes at a conditional.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Edge {

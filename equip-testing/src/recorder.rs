@@ -59,12 +59,7 @@ impl EditSink for Recorder<'_> {
         on_error: Option<OnError>,
     ) -> Result<(), String> {
         let out = self.edits.entry(decl.0).or_default();
-        let rule = match on_error {
-            None => "",
-            Some(OnError::Raise) => ", on error raise",
-            Some(OnError::Ignore) => ", on error ignore",
-            Some(OnError::Log) => ", on error log",
-        };
+        let rule = on_error.map_or(String::new(), |rule| format!(", on error {}", rule.name()));
         let _ = writeln!(out, "    {}{rule}", site_name(site));
         snippet(out, "      ", code, &values);
         Ok(())

@@ -2,34 +2,18 @@
 
 use std::path::Path;
 
-use equip_core::compile::Snippets;
-use equip_core::run::{Options, Status};
+use equip_core::run::Status;
 
-use super::instrument::{execute, show};
+use super::instrument::{dry_run, execute, show};
 use crate::args::{Arguments, Format, Pipeline};
-use crate::config::{self, Asked, keys};
+use crate::config::{self, keys};
 use crate::output::{note, out};
 
 pub fn run(options: &Pipeline, arguments: &Arguments) -> anyhow::Result<u8> {
-    let asked = Asked {
-        plugins: &options.plugin,
-        set: &options.set,
-        config: arguments.config.as_deref(),
-        trust: arguments.trust_config,
-        targets: &options.targets,
-    };
-    let prepared = config::prepare(&asked, arguments)?;
-    let run = Options {
-        force_rebuild: false,
-        dry_run: true,
-        jobs: arguments.jobs,
-        cache: Snippets::default_cache(),
-        output: Options::default_output(),
-        plan: true,
-    };
+    let prepared = config::prepare(&options.plugins, &options.targets, arguments)?;
     let report = execute(
         &prepared,
-        &run,
+        &dry_run(arguments),
         &Path::to_path_buf,
         &|_, _, _| {},
         arguments,

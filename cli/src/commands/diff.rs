@@ -3,19 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use equip_core::compile::Snippets;
 use equip_core::declaration::declarations;
 use equip_core::listing;
 use equip_core::provenance::Provenance;
 use equip_core::pyc::PycFile;
-use equip_core::run::Options;
 use equip_core::store;
 use similar::{ChangeTag, TextDiff};
 
 use super::inspect::{is_asked_for, named};
-use super::instrument::execute;
+use super::instrument::{dry_run, execute};
 use crate::args::{Arguments, Diff};
-use crate::config::{self, Asked};
+use crate::config;
 use crate::output::{note, out};
 
 /// A file before and after.
@@ -31,7 +29,7 @@ pub fn run(options: &Diff, arguments: &Arguments) -> anyhow::Result<u8> {
         anyhow::bail!("name a function: {path}:QUALNAME (equip decls {path} lists them)");
     };
     let targets = [PathBuf::from(path)];
-    let pairs = match options.plugin.is_empty() && arguments.config.is_none() {
+    let pairs = match options.plugins.plugin.is_empty() && arguments.config.is_none() {
         true => instrumented(&targets, arguments)?,
         false => Vec::new(),
     };
@@ -113,22 +111,7 @@ fn instrument(
     targets: &[PathBuf],
     arguments: &Arguments,
 ) -> anyhow::Result<Result<Vec<Pair>, u8>> {
-    let asked = Asked {
-        plugins: &options.plugin,
-        set: &options.set,
-        config: arguments.config.as_deref(),
-        trust: arguments.trust_config,
-        targets,
-    };
-    let prepared = config::prepare(&asked, arguments)?;
-    let run = Options {
-        force_rebuild: false,
-        dry_run: true,
-        jobs: arguments.jobs,
-        cache: Snippets::default_cache(),
-        output: Options::default_output(),
-        plan: false,
-    };
+    let prepared = config::prepare(&options.plugins, targets, arguments)?;
     let pairs = Mutex::new(Vec::new());
     let keep = |module: &equip_core::program::Module, before: &[u8], after: &[u8]| {
         if is_asked_for(module) {
@@ -144,7 +127,13 @@ fn instrument(
                 .push(pair);
         }
     };
-    let report = execute(&prepared, &run, &Path::to_path_buf, &keep, arguments)?;
+    let report = execute(
+        &prepared,
+        &dry_run(arguments),
+        &Path::to_path_buf,
+        &keep,
+        arguments,
+    )?;
     prepared.say_problems(&report);
     let mut pairs = pairs
         .into_inner()

@@ -8,20 +8,13 @@ use equip_core::python::Helpers;
 use equip_core::run::{self, Options, Report, ShowResult, Status, Watch};
 
 use crate::args::{Arguments, Format};
-use crate::config::{self, Asked, Prepared};
+use crate::config::{self, Prepared};
 use crate::output::{note, out};
 use crate::progress;
 use crate::tree::Tree;
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
-    let asked = Asked {
-        plugins: &arguments.plugin,
-        set: &arguments.set,
-        config: arguments.config.as_deref(),
-        trust: arguments.trust_config,
-        targets: &arguments.targets,
-    };
-    let mut prepared = config::prepare(&asked, arguments)?;
+    let mut prepared = config::prepare(&arguments.plugins, &arguments.targets, arguments)?;
     let output = arguments.out.clone().or_else(|| prepared.output.clone());
     let tree = match output.filter(|_| !arguments.dry_run) {
         Some(folder) => {
@@ -34,10 +27,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let options = Options {
         force_rebuild: arguments.force_rebuild,
         dry_run: arguments.dry_run,
-        jobs: arguments.jobs,
-        cache: Snippets::default_cache(),
         plan: arguments.dry_run,
-        output: Options::default_output(),
+        ..dry_run(arguments)
     };
     let original = |file: &Path| match &tree {
         Some(tree) => tree.original(file),
@@ -56,6 +47,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Format::Text => show(&prepared, &report, arguments),
     }
     Ok(report.exit_status())
+}
+
+/// What a run is asked to do that writes nothing, and shows what it would put where.
+pub fn dry_run(arguments: &Arguments) -> Options {
+    Options {
+        force_rebuild: false,
+        dry_run: true,
+        jobs: arguments.jobs,
+        cache: Snippets::default_cache(),
+        plan: true,
+        output: Options::default_output(),
+    }
 }
 
 /// Runs a pipeline, with a bar on a terminal; `original` tells where the file of a copy comes from.

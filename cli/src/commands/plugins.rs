@@ -11,28 +11,21 @@ use crate::output::{note, out};
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let loader = Loader::from_environment();
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let mut seen = BTreeSet::new();
     let (mut found, mut unusable) = (Vec::new(), Vec::new());
-    for folder in &loader.directories {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut files: Vec<_> = entries.collect();
-        files.sort_by_key(std::fs::DirEntry::file_name);
-        for file in files {
-            let name = file.file_name().to_string_lossy().into_owned();
-            // The first of a name is the one that `--plugin` takes.
-            if !name.starts_with(prefix) || !name.ends_with(suffix) || seen.contains(&name) {
-                continue;
+    for (name, path) in loader.installed() {
+        // The first of a name is the one that `--plugin` takes.
+        if seen.contains(&name) {
+            continue;
+        }
+        match loader.load(&path) {
+            Ok(library) => {
+                seen.insert(name);
+                found.push(library);
             }
-            match loader.load(&file.path()) {
-                Ok(library) => {
-                    seen.insert(name);
-                    found.push(library);
-                }
-                Err(error) if error.is_plugin() => unusable.push(error.to_string()),
-                // Any other library.
-                Err(_) => {}
-            }
+            Err(error) if error.is_plugin() => unusable.push(error.to_string()),
+            // Any other library.
+            Err(_) => {}
         }
     }
     match arguments.report {

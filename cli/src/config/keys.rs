@@ -1,6 +1,8 @@
 //! The keys of a pipeline file, said once: what is read, checked, completed by editors (the JSON Schema) and
 //! documented comes from here.
 
+use equip_core::OnError;
+
 /// What a key holds.
 #[derive(Clone, Copy, Debug)]
 pub enum Holds {
@@ -36,7 +38,11 @@ const fn key(name: &'static str, holds: Holds, help: &'static str) -> Key {
 }
 
 /// Rules for errors of snippets.
-pub const ON_ERROR: &[&str] = &["raise", "ignore", "log"];
+pub const ON_ERROR: &[&str] = &[
+    OnError::Raise.name(),
+    OnError::Ignore.name(),
+    OnError::Log.name(),
+];
 /// Sites.
 pub const SITES: &[&str] = &[
     "before",

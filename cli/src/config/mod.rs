@@ -20,7 +20,7 @@ use equip_core::snippet::nearest;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::Value as Json;
 
-use crate::args::{Arguments, Format};
+use crate::args::{Arguments, Format, Plugins};
 use crate::output::{note, out};
 use diagnostic::{Diagnostic, Severity};
 use read::{InjectStep, Pipeline, Placed, PluginStep};
@@ -55,32 +55,24 @@ enum Slot {
     Inject(InjectStep),
 }
 
-/// What of the command line says which pipeline.
-pub struct Asked<'a> {
-    pub plugins: &'a [String],
-    pub set: &'a [String],
-    pub config: Option<&'a Path>,
-    pub trust: bool,
-    pub targets: &'a [PathBuf],
-}
-
 /// Reads, loads and configures; says all that is wrong with the file at once.
 ///
 /// # Errors
 /// Anything is wrong.
-pub fn prepare(asked: &Asked<'_>, arguments: &Arguments) -> anyhow::Result<Prepared> {
-    let file = match asked.config {
+pub fn prepare(
+    asked: &Plugins,
+    targets: &[PathBuf],
+    arguments: &Arguments,
+) -> anyhow::Result<Prepared> {
+    let file = match arguments.config.as_deref() {
         Some(path) => Some(find::named(path)?),
-        None if !asked.plugins.is_empty() => None,
+        None if !asked.plugin.is_empty() => None,
         None => {
-            let from = asked
-                .targets
-                .first()
-                .map_or(Path::new("."), PathBuf::as_path);
-            find::upward(from, asked.trust)?
+            let from = targets.first().map_or(Path::new("."), PathBuf::as_path);
+            find::upward(from, arguments.trust_config)?
         }
     };
-    if file.is_none() && asked.plugins.is_empty() {
+    if file.is_none() && asked.plugin.is_empty() {
         anyhow::bail!(
             "nothing to do: name a plugin with --plugin (equip plugins lists those that are found), or write a \
              pipeline file (equip init makes one)"
@@ -101,7 +93,7 @@ pub fn prepare(asked: &Asked<'_>, arguments: &Arguments) -> anyhow::Result<Prepa
         found: &mut found,
         libraries: Vec::new(),
     }
-    .prepare(pipeline, asked)?;
+    .prepare(pipeline, asked, targets)?;
     if let Some(file) = &file {
         found.sort_by_key(|one| one.at.start);
         say(&found, file, arguments);
@@ -163,7 +155,12 @@ struct Preparing<'p> {
 }
 
 impl Preparing<'_> {
-    fn prepare(mut self, mut pipeline: Pipeline, asked: &Asked<'_>) -> anyhow::Result<Prepared> {
+    fn prepare(
+        mut self,
+        mut pipeline: Pipeline,
+        asked: &Plugins,
+        named: &[PathBuf],
+    ) -> anyhow::Result<Prepared> {
         self.distrust(&pipeline);
         let folder = std::env::current_dir().context("the current folder is gone")?;
         let base = self
@@ -187,7 +184,7 @@ impl Preparing<'_> {
                 }
             }
         }
-        for name in asked.plugins {
+        for name in &asked.plugin {
             let library = load(&self.loader, name, &folder)
                 .map_err(|message| crate::Status(EDIT, message))?;
             if let Some((other, _)) = self
@@ -210,7 +207,7 @@ impl Preparing<'_> {
         }
         self.same_names(&slots);
         let plugins = self.configure(asked)?;
-        let targets = self.targets(&pipeline, asked, &base);
+        let targets = self.targets(&pipeline, named, &base);
         let mut globs = |list: &[Placed]| self.globs(list, &base);
         let include = match pipeline.include.is_empty() {
             true => None,
@@ -297,8 +294,8 @@ impl Preparing<'_> {
         match load(&self.loader, &step.name.text, base) {
             Ok(library) => Some(library),
             Err(message) => {
-                let near = known(&self.loader);
-                let names: Vec<&str> = near.iter().map(String::as_str).collect();
+                let known = self.loader.installed();
+                let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
                 let mut said = Diagnostic::error(step.name.at.clone(), message, "this plugin");
                 if let Some(near) = nearest(&step.name.text, &names) {
                     said = said.help(format!("did you mean `{near}`?"));
@@ -335,13 +332,13 @@ impl Preparing<'_> {
         }
     }
 
-    fn configure(&mut self, asked: &Asked<'_>) -> anyhow::Result<Vec<Plugin>> {
+    fn configure(&mut self, asked: &Plugins) -> anyhow::Result<Vec<Plugin>> {
         let names: Vec<&str> = self
             .libraries
             .iter()
             .map(|(library, _)| library.name.as_str())
             .collect();
-        let mut set = settings(asked.set, &names)?;
+        let mut set = settings(&asked.set, &names)?;
         let mut plugins = Vec::new();
         for (library, step) in &self.libraries {
             let mut options = step
@@ -349,7 +346,7 @@ impl Preparing<'_> {
                 .map(|step| step.options.clone())
                 .unwrap_or_default();
             if let Some(rule) = step.as_ref().and_then(|step| step.on_error) {
-                options.insert(ON_ERROR.to_owned(), read::rule(rule).into());
+                options.insert(ON_ERROR.to_owned(), rule.name().into());
             }
             let said = set.remove(&library.name).unwrap_or_default();
             let mine: Vec<String> = said.keys().cloned().collect();
@@ -386,9 +383,9 @@ impl Preparing<'_> {
         Ok(plugins)
     }
 
-    fn targets(&mut self, pipeline: &Pipeline, asked: &Asked<'_>, base: &Path) -> Vec<PathBuf> {
-        if !asked.targets.is_empty() {
-            return asked.targets.to_vec();
+    fn targets(&mut self, pipeline: &Pipeline, named: &[PathBuf], base: &Path) -> Vec<PathBuf> {
+        if !named.is_empty() {
+            return named.to_vec();
         }
         let current = std::env::current_dir().unwrap_or_default();
         for target in &pipeline.targets {
@@ -485,22 +482,6 @@ fn is_bare(name: &str) -> bool {
     !name.contains(['/', '\\'])
         && Path::new(name).components().count() == 1
         && plugin::file_name(name) != name
-}
-
-/// Names of plugins that are installed.
-fn known(loader: &Loader) -> Vec<String> {
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let files = loader
-        .directories
-        .iter()
-        .filter_map(|folder| std::fs::read_dir(folder).ok())
-        .flatten()
-        .flatten();
-    let names = files.filter_map(|file| {
-        let name = file.file_name().to_str()?.to_owned();
-        Some(name.strip_prefix(prefix)?.strip_suffix(suffix)?.to_owned())
-    });
-    names.collect()
 }
 
 fn load(loader: &Loader, name: &str, folder: &Path) -> Result<Library, String> {

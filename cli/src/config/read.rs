@@ -286,7 +286,7 @@ impl Reader<'_> {
         let mut step = PluginStep {
             name: name?,
             select,
-            on_error: text(table, "on_error").and_then(|text| on_error(&text.text)),
+            on_error: text(table, "on_error").and_then(|text| OnError::named(&text.text)),
             options: BTreeMap::new(),
             options_at: at,
             places: BTreeMap::new(),
@@ -444,7 +444,9 @@ impl Reader<'_> {
                 .unwrap_or_default(),
             imports,
             public: public.unwrap_or(false),
-            on_error: rule.and_then(|rule| on_error(&rule)).unwrap_or_default(),
+            on_error: rule
+                .and_then(|rule| OnError::named(&rule))
+                .unwrap_or_default(),
         };
         Some((injection, (selected?.at, code.map(|code| code.at)), options))
     }
@@ -466,25 +468,6 @@ fn plain_site(name: &str, when: Option<&str>) -> At {
         "module_enter" => At::ModuleEnter(when),
         "module_exit" => At::ModuleExit(when),
         _ => At::Import,
-    }
-}
-
-/// What becomes of errors, by name.
-pub fn on_error(name: &str) -> Option<OnError> {
-    match name {
-        "raise" => Some(OnError::Raise),
-        "ignore" => Some(OnError::Ignore),
-        "log" => Some(OnError::Log),
-        _ => None,
-    }
-}
-
-/// The same the other way round.
-pub fn rule(on_error: OnError) -> &'static str {
-    match on_error {
-        OnError::Raise => "raise",
-        OnError::Ignore => "ignore",
-        OnError::Log => "log",
     }
 }
 

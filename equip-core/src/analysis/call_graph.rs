@@ -132,12 +132,12 @@ fn add_sites(calls: &mut CallGraph, names: &Names<'_>, place: Place) {
     }
 }
 
-/// Class statements are no calls of the program's.
 /// What a call is to the program: what is called, as written; none for calls of the compiler's own.
 pub(crate) fn called(function: &Expression) -> Option<String> {
     (!is_own(function)).then(|| written(function))
 }
 
+/// Class statements are no calls of the program's.
 fn is_own(function: &Expression) -> bool {
     matches!(function, Expression::Name(name) if name == "__build_class__")
 }
@@ -193,7 +193,7 @@ fn add_constructors(calls: &mut CallGraph, names: &Names<'_>, class: Place) {
 }
 
 /// A name for what is called.
-pub(crate) fn written(function: &Expression) -> String {
+fn written(function: &Expression) -> String {
     match function {
         Expression::Attribute(value, name) => format!("{}.{name}", written(value)),
         Expression::Name(name) | Expression::Function(_, name) => name.clone(),

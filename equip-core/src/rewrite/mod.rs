@@ -911,14 +911,16 @@ fn line_of(body: &Body, point: &Point) -> u32 {
 }
 
 fn no_such_line(body: &Body, line: u32) -> String {
-    let mut lines = lines(body);
-    lines.sort_by_key(|known| known.abs_diff(line));
+    let near = nearest_lines(lines(body), line);
+    format!("line {line} has no code here; the nearest that have: {near}")
+}
+
+/// The lines that are closest to one, as text.
+pub(crate) fn nearest_lines(mut lines: Vec<u32>, wanted: u32) -> String {
+    lines.sort_by_key(|line| line.abs_diff(wanted));
     lines.truncate(3);
     let near: Vec<_> = lines.iter().map(u32::to_string).collect();
-    format!(
-        "line {line} has no code here; the nearest that have: {}",
-        near.join(", ")
-    )
+    near.join(", ")
 }
 
 /// The line, without columns, of the first instruction from `at` on that has one.

@@ -37,7 +37,8 @@ pub struct Subject<'s, 'a> {
     declarations: &'s Declarations<'a>,
     module: &'s str,
     file: &'s Path,
-    facts: Vec<OnceCell<Facts>>,
+    /// Made when the first is asked for: most selections ask for none.
+    facts: OnceCell<Vec<OnceCell<Facts>>>,
 }
 
 /// What needs the instructions of a declaration.
@@ -56,15 +57,12 @@ impl<'s, 'a> Subject<'s, 'a> {
         module: &'s str,
         file: &'s Path,
     ) -> Self {
-        let facts = (0..declarations.list.len())
-            .map(|_| OnceCell::new())
-            .collect();
         Subject {
             pyc,
             declarations,
             module,
             file,
-            facts,
+            facts: OnceCell::new(),
         }
     }
 
@@ -84,7 +82,11 @@ impl<'s, 'a> Subject<'s, 'a> {
 
     /// Code that cannot be decoded has no facts.
     fn facts(&self, id: DeclId) -> &Facts {
-        self.facts[id.0 as usize].get_or_init(|| {
+        let all = self.facts.get_or_init(|| {
+            let each = self.declarations.list.iter();
+            each.map(|_| OnceCell::new()).collect()
+        });
+        all[id.0 as usize].get_or_init(|| {
             let code = self.pyc.objects.code(self.get(id).code);
             let decoded = code.and_then(|code| {
                 let body = body::decode(self.pyc.isa, &self.pyc.objects, code).ok()?;

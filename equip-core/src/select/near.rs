@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::grammar::{Node, Text};
 use super::{Selection, Subject, texts};
 use crate::declaration::{DeclId, Kind};
+use crate::snippet::steps;
 
 /// Names of a program that selections can speak of.
 #[derive(Clone, Debug, Default)]
@@ -131,25 +132,7 @@ fn distance(wanted: &str, name: &str) -> Option<usize> {
             .unwrap_or_default()
             .to_owned()
     };
-    let steps = edits(&plain, &name, 2 + plain.len() / 4);
+    let steps = steps(&plain, &name, 2 + plain.len() / 4);
     let same_end = !last(&plain).is_empty() && last(&plain) == last(&name);
     steps.or(same_end.then_some(4 + plain.len() / 4))
-}
-
-/// Levenshtein's distance, if it is at most `limit`.
-fn edits(a: &str, b: &str, limit: usize) -> Option<usize> {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len().abs_diff(b.len()) > limit {
-        return None;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, c) in a.iter().enumerate() {
-        let mut last = std::mem::replace(&mut row[0], i + 1);
-        for (j, d) in b.iter().enumerate() {
-            let change = last + usize::from(c != d);
-            last = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(last + 1);
-        }
-    }
-    Some(row[b.len()]).filter(|steps| *steps <= limit)
 }
