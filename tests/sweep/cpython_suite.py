@@ -161,7 +161,7 @@ def main():
             return module, one, None, set()
         two = run_module(copies[options.plugin][0], module, 4 * options.timeout, leave_out)
         found = differences(one, two)
-        if found:
+        if found and two[0] is not None:
             # What differs only now and then differs between two plain runs too.
             again = plain(module, again=True)
             two = run_module(copies[options.plugin][0], module, 4 * options.timeout, leave_out)

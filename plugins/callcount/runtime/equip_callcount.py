@@ -12,6 +12,7 @@ one removes the run's file. Both are replaced by renaming, so that they are whol
 
 import posix
 import sys
+import time
 
 _known = "atexit" in sys.modules
 import atexit
@@ -143,7 +144,7 @@ def _write(path, data):
     try:
         descriptor = posix.open(temporary, flags, 0o666)
     except FileExistsError:
-        # Another interpreter of this process writes at the same time.
+        # Another interpreter of this process writes at the same time, since it could not be alone.
         temporary = _beside(b"%d-%d-%d.tmp" % (*_me, id(_modules)))
         descriptor = posix.open(temporary, flags, 0o666)
     try:
@@ -246,14 +247,14 @@ def _enter():
     folder, _, start = prefix.rpartition(b"/")
     is_kin = None
     for name in posix.listdir(folder or b"/"):
-        if not name.startswith(start) or not name.endswith((b".run", b".tmp")):
+        if not name.startswith(start) or not name.endswith((b".run", b".tmp", b".lock")):
             continue
         path = folder + b"/" + name
         try:
             if name.endswith(b".run"):
                 alive = _parse(_content(path))[0]
             else:
-                process, _, began = name[len(start):-4].partition(b"-")
+                process, _, began = name[len(start):].rpartition(b".")[0].partition(b"-")
                 alive = [(int(process), int(began.partition(b"-")[0]))]
             is_kin = is_kin or _kin()
             if name.endswith(b".run") and is_kin(alive):
@@ -268,6 +269,26 @@ def _enter():
     path = prefix + b"%d-%d.run" % _me
     _write(path, _LINE % _me)
     return path
+
+
+def _alone():
+    """The path of a file that only one interpreter of this process can have at a time: locks are a process's. None
+    if there can be none, or who has it does not give it back."""
+    path = _beside(b"%d-%d.lock" % _me)
+    for _ in range(2000):
+        try:
+            posix.close(posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC, 0o666))
+            return path
+        except FileExistsError:
+            time.sleep(0.001)
+        except OSError:
+            break
+    return None
+
+
+def _together(path):
+    if path is not None:
+        _remove(path)
 
 
 def _locked(path):
@@ -331,6 +352,7 @@ def dump(ending=True):
                 _add(total, file, _quote(key), zip(_columns, counts))
     if not (total or ending):
         return
+    alone = _alone()
     try:
         if _run is None:
             if _me[0] == _process:  # a fork would write over its parent's counts
@@ -365,6 +387,8 @@ def dump(ending=True):
                 sys.stderr.write("callcount: %s: %s\n" % (_path.decode("utf-8", "replace"), error.strerror))
             except Exception:
                 pass
+    finally:
+        _together(alone)
 
 
 def _watch():
@@ -399,7 +423,11 @@ def _forked():
         _me = _own()
         _watch()
         if _run is not None:
-            _join(_run)
+            alone = _alone()
+            try:
+                _join(_run)
+            finally:
+                _together(alone)
     except Exception:
         pass  # said at the end, if it is still so
 
@@ -407,10 +435,13 @@ def _forked():
 _proc = _exists(b"/proc/self/stat")
 _me = _own()
 _first = True  # nobody of this run has written counts.json yet
+_mine = _alone()
 try:
     _run = _enter()
 except OSError:
     _run = None  # said at the end, if it is still so
+finally:
+    _together(_mine)
 _watch()
 posix.register_at_fork(after_in_child=_forked)
 atexit.register(dump)
