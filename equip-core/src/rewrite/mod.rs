@@ -468,7 +468,8 @@ fn splice_all<'a>(
         for group in stubs.chunk_by(|one, other| one.point.from == other.point.from) {
             let from = group[0].point.from.unwrap_or_default();
             let (label, out) = (splicer.new_label(), splicer.new_label());
-            splicer.body.labels[label.0 as usize] = splicer.out.len() as u32;
+            let begin = splicer.out.len();
+            splicer.body.labels[label.0 as usize] = begin as u32;
             stubbed.push((from as usize, label));
             let of = &old[from as usize];
             // A jump backward is a line event wherever it leads: of the line that it led to, then.
@@ -492,8 +493,22 @@ fn splice_all<'a>(
                     .map_err(|refusal| (placed.probe, refusal))?;
             }
             splicer.at_level(level);
-            leaving.push((splicer.out.len(), from));
+            let end = splicer.out.len();
+            for place in splicer.jumps_to_end(begin) {
+                splicer.out[place].arg = Arg::Jump(out);
+                leaving.push((place, from));
+            }
+            leaving.push((end, from));
             splicer.push(Opcode::JUMP_FORWARD, Arg::Jump(out), &stub);
+        }
+        if jumping == arrivals
+            && leaving
+                .last()
+                .is_some_and(|last| last.0 + 1 == splicer.out.len())
+        {
+            // The last of them comes to what is next without a jump.
+            splicer.out.pop();
+            leaving.pop();
         }
         if let Some(over) = over {
             splicer.body.labels[over.0 as usize] = splicer.out.len() as u32;
@@ -993,6 +1008,7 @@ impl Splicer<'_, '_, '_> {
                 push(Opcode::SWAP, Arg::Int(below));
             }
         }
+        self.room = Some(self.out.len());
     }
 
     /// Before the suspension of a delegation. In CPython 3.11 `throw` itself pops the delegate when that

@@ -121,6 +121,8 @@ pub(super) struct Splicer<'s, 'a, 'h> {
     base: usize,
     /// Private names that live from site to site.
     pub(super) state: State,
+    /// Where their places on the stack have been made.
+    pub(super) room: Option<usize>,
     /// Those of them that are on the stack and were stored too deep.
     pub(super) deep: std::collections::BTreeSet<u32>,
     /// From which instruction on the output belongs to which level; see [`super::enclose`].
@@ -235,6 +237,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             handling: Vec::new(),
             base: 0,
             state: State::default(),
+            room: None,
             deep: Default::default(),
             levels: Vec::new(),
             taken,
@@ -290,6 +293,9 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         if !captures.is_empty() {
             shape.captures = &captures;
             fragment = self.compiler.fragment(&shape)?;
+        }
+        if self.room == Some(self.out.len()) && self.begins_as_made(&fragment, probe) {
+            return Ok(());
         }
         let mut splice = Splice {
             probe,
@@ -348,6 +354,35 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         let stack = depth + on_stack + fragment.stack + 3;
         self.body.stacksize = self.body.stacksize.max(stack);
         Ok(())
+    }
+
+    /// Whether all that a snippet does is to let names be None that are kept on the stack: so they begin.
+    fn begins_as_made(&self, fragment: &Fragment, probe: &Probe<'_>) -> bool {
+        let is_none = |instr: &Instr| match (instr.opcode, instr.arg) {
+            (Opcode::LOAD_CONST | Opcode::RETURN_CONST, Arg::Const(index)) => fragment
+                .objects
+                .is_none(fragment.body.consts[index as usize]),
+            _ => false,
+        };
+        let is_kept = |slot: u32| {
+            let name = &fragment.locals[slot as usize];
+            matches!(self.state.kept(probe.layer, name), Some(Kept::Stack(_)))
+        };
+        fragment.body.instrs.iter().all(|instr| match instr.opcode {
+            Opcode::RESUME | Opcode::RETURN_VALUE => true,
+            Opcode::STORE_FAST => matches!(instr.arg, Arg::Local(slot) if is_kept(slot)),
+            _ => is_none(instr),
+        })
+    }
+
+    /// The jumps from some instruction on to where the output ends.
+    pub(super) fn jumps_to_end(&self, from: usize) -> Vec<usize> {
+        let end = self.out.len() as u32;
+        let leads = |place: &usize| match self.out[*place].arg {
+            Arg::Jump(label) => self.body.labels[label.0 as usize] == end,
+            _ => false,
+        };
+        (from..self.out.len()).filter(leads).collect()
     }
 
     /// Whether a nested scope's name is a variable of the host's frame.
@@ -908,7 +943,19 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 _ => self.instr(splice, instr, &mut constants, labels, &here)?,
             }
         }
+        // A return at the end comes to the end without a jump.
+        if self.out.len() > base
+            && self
+                .out
+                .last()
+                .is_some_and(|last| last.arg == Arg::Jump(end))
+        {
+            self.out.pop();
+        }
         starts[body.instrs.len()] = self.out.len() as u32;
+        for start in &mut starts {
+            *start = (*start).min(self.out.len() as u32);
+        }
         for (label, at) in body.labels.iter().enumerate() {
             self.body.labels[labels as usize + label] = starts[*at as usize];
         }
