@@ -577,6 +577,7 @@ fn pruned(placement: Placement) -> Placement {
     };
     Placement {
         probes: kept(placement.probes, &probed),
+        loops: Vec::new(),
         raising,
         sums: kept(placement.sums, &used).into_iter().map(terms).collect(),
         facts: placement

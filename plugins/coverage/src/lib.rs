@@ -46,6 +46,17 @@ pub struct Coverage {
     map: Map,
 }
 
+/// What a piece of code is.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// The body of a module or class.
+    Body,
+    /// Of a generator or coroutine: control may leave at a suspension for good.
+    Suspends,
+    /// Of any other function.
+    Function,
+}
+
 /// What is known of a module so far.
 #[derive(Clone, Debug, Default)]
 struct Map {
@@ -64,6 +75,19 @@ try:
     hits[{id}] = 1
 except:
     pass";
+
+/// What a probe in a loop does, once for each call.
+fn hit_once(guard: usize) -> String {
+    format!(
+        "\
+if seen{guard} is None:
+    seen{guard} = 1
+    try:
+        hits[{{id}}] = 1
+    except:
+        pass"
+    )
+}
 
 /// A slot's own attribute: up to CPython 3.13 about half the time that an item of a list takes. See docs/coverage.md.
 const COUNT: &str = "\
@@ -95,6 +119,7 @@ except:
 impl Plugin for Coverage {
     const OPTIONS: Schema = Schema::of::<Settings>();
     const SITES: &'static [SiteKind] = &[
+        SiteKind::Before,
         SiteKind::Line,
         SiteKind::Instruction,
         SiteKind::Branch,
@@ -169,7 +194,7 @@ impl Coverage {
 
     /// The module's own body, which is asked for last: its imports are known then.
     fn module_body(&mut self, module: &Module<'_>, edits: &mut Edits<'_>) -> Result {
-        self.code(module, edits, false)?;
+        self.code(module, edits, Kind::Body)?;
         // What comes before the place where imports go has run by then.
         let future: BTreeSet<u32> = module
             .imports()
@@ -191,17 +216,16 @@ impl Coverage {
         Ok(())
     }
 
-    fn code(&mut self, code: &Code<'_>, edits: &mut Edits<'_>, is_function: bool) -> Result {
+    fn code(&mut self, code: &Code<'_>, edits: &mut Edits<'_>, kind: Kind) -> Result {
         let first = code.first_line();
+        let notes = kind == Kind::Function && !self.settings.no_handlers;
         let placement = match self.settings.mode {
-            Mode::Hits => place(code, is_function && !self.settings.no_handlers),
-            Mode::Counts => count(
-                code,
-                is_function && !self.settings.no_handlers && !raises_again(code),
-            ),
+            Mode::Hits => place(code, notes),
+            Mode::Counts => count(code, notes && !raises_again(code)),
         };
         let Placement {
             probes,
+            loops,
             raising,
             sums,
             facts,
@@ -214,8 +238,18 @@ impl Coverage {
             let ends = vec![base.into(), noted.into()];
             self.map.counters.push(ends.into());
         }
+        let guards = match self.settings.mode {
+            Mode::Hits if kind != Kind::Body => guarded(&loops),
+            _ => Vec::new(),
+        };
+        for guard in 0..guards.len() {
+            edits.before(Snippet::new(&format!("seen{guard} = None")))?;
+        }
         for (number, site) in probes.into_iter().enumerate() {
-            edits.at(site, Snippet::new(self.hit()).with("id", base + number))?;
+            let guard = guards.iter().position(|guarded| *guarded == number);
+            let once = guard.map(hit_once);
+            let snippet = Snippet::new(once.as_deref().unwrap_or(self.hit()));
+            edits.at(site, snippet.with("id", base + number))?;
         }
         if !raising.is_empty() {
             let lines = raising.iter().map(|line| Value::from(*line)).collect();
@@ -282,6 +316,19 @@ fn by_line(code: &Code<'_>, raising: &[u32], first: usize) -> (u32, Value) {
     (lowest, Value::Tuple(numbers))
 }
 
+/// Names of a call's state and what loops keep on the stack may be as many together, or the names would have to be in
+/// slots, where `locals()` shows them.
+const ROOM: usize = 7;
+
+/// The probes that have a guard: those in the most loops.
+fn guarded(loops: &[u32]) -> Vec<usize> {
+    let mut found: Vec<usize> = (0..loops.len()).filter(|probe| loops[*probe] > 0).collect();
+    found.sort_by_key(|probe| std::cmp::Reverse(loops[*probe]));
+    let deepest = found.first().map_or(0, |probe| loops[*probe] as usize);
+    found.truncate(ROOM.saturating_sub(deepest));
+    found
+}
+
 fn push(list: &mut String, what: &str, numbers: &[impl std::fmt::Debug]) {
     if !list.is_empty() {
         list.push_str(", ");
@@ -291,7 +338,7 @@ fn push(list: &mut String, what: &str, numbers: &[impl std::fmt::Debug]) {
 
 impl ClassVisitor for Coverage {
     fn visit_class(&mut self, class: &Class<'_>, edits: &mut Edits<'_>) -> Result {
-        self.code(class, edits, false)
+        self.code(class, edits, Kind::Body)
     }
 }
 
@@ -303,7 +350,11 @@ impl MethodVisitor for Coverage {
         }
         let suspends =
             method.is_generator() || method.is_coroutine() || method.is_async_generator();
-        self.code(method, edits, !suspends)
+        let kind = match suspends {
+            true => Kind::Suspends,
+            false => Kind::Function,
+        };
+        self.code(method, edits, kind)
     }
 }
 

@@ -41,6 +41,8 @@ pub enum Evidence {
 pub struct Placement {
     /// The sites of the probes.
     pub probes: Vec<Site>,
+    /// In how many loops each of them stands.
+    pub loops: Vec<u32>,
     /// The lines where exceptions are noted; empty if none need be.
     pub raising: Vec<u32>,
     /// Of counts: what follows from others, each from those before it. True: is subtracted.
@@ -287,24 +289,50 @@ impl<'v> Placer<'v> {
                 }
             }
         }
-        // An exception may leave a block with a handler before its later lines.
-        let surely = |line: u32, block: usize| {
+        // An exception may leave a block with a handler before its later lines, and come back.
+        let mut behind: BTreeMap<usize, Vec<bool>> = BTreeMap::new();
+        let mut surely = |line: u32, block: usize, later: usize| {
             let first = self.stretches[block].first();
-            first.is_some_and(|first| first.line == line) || !self.flow.blocks()[block].is_handled()
+            first.is_some_and(|first| first.line == line)
+                || !self.flow.blocks()[block].is_handled()
+                || !behind
+                    .entry(block)
+                    .or_insert_with(|| self.behind_handlers(block))[later]
         };
         let mut wanted = vec![Vec::new(); self.stretches.len()];
         for (line, blocks) in &blocks_of {
             for block in blocks {
                 // Of very many (a generated table on one line) the search is not worth while.
-                let before = |other: &usize| {
-                    other != block && surely(*line, *other) && self.flow.dominates(*other, *block)
+                let mut before = |other: &usize| {
+                    other != block
+                        && self.flow.dominates(*other, *block)
+                        && surely(*line, *other, *block)
                 };
-                if blocks.len() > WAITING || !blocks.iter().any(before) {
+                if blocks.len() > WAITING || !blocks.iter().any(&mut before) {
                     wanted[*block].push(*line);
                 }
             }
         }
         wanted
+    }
+
+    /// Where control may come, of each block, when an exception leaves a block for its handler.
+    fn behind_handlers(&self, block: usize) -> Vec<bool> {
+        let mut reached = vec![false; self.flow.blocks().len()];
+        let mut todo = Vec::new();
+        let raised = self.flow.edges_out(block).iter();
+        todo.extend(
+            raised
+                .filter(|edge| edge.kind() == EdgeKind::Exception)
+                .map(FlowEdge::to),
+        );
+        while let Some(next) = todo.pop() {
+            // Through the block itself it comes to its end after all.
+            if next != block && !std::mem::replace(&mut reached[next], true) {
+                todo.extend(self.flow.edges_out(next).iter().map(FlowEdge::to));
+            }
+        }
+        reached
     }
 
     /// Goes through a block: facts come to wait, and evidence is noted for them.
@@ -328,7 +356,7 @@ impl<'v> Placer<'v> {
                 for fact in waiting.iter() {
                     self.tell(*fact, Evidence::Raised(line));
                 }
-            } else if told && *waiting == [mine] {
+            } else if told && waiting.iter().all(|fact| self.is_told_by(*fact, mine)) {
                 // Whichever of the stretches of this line it is.
                 self.tell(mine, Evidence::Raised(line));
             } else if let Some(site) = self.at_start(block, at) {
@@ -342,6 +370,13 @@ impl<'v> Placer<'v> {
         }
     }
 
+    /// Whether an exception at a line tells a fact: it is that line, or one that came before all of it.
+    fn is_told_by(&self, fact: Fact, mine: Fact) -> bool {
+        let Fact::Line(line) = mine else { return false };
+        let told = self.done.facts.get(&fact);
+        fact == mine || told.is_some_and(|told| told.contains(&Evidence::Raised(line)))
+    }
+
     pub fn tell(&mut self, fact: Fact, evidence: Evidence) {
         self.done.facts.entry(fact).or_default().push(evidence);
     }
@@ -349,6 +384,7 @@ impl<'v> Placer<'v> {
     pub fn probe(&mut self, site: Site, facts: &[Fact]) {
         let number = self.done.probes.len();
         self.done.probes.push(site);
+        self.done.loops.push(self.loops_around(site));
         for fact in facts {
             self.tell(*fact, Evidence::Probe(number));
         }
@@ -435,6 +471,32 @@ impl<'v> Placer<'v> {
         };
         let last = self.flow.blocks()[edge.from()].instructions().end - 1;
         Site::BranchAt(last as u32, way)
+    }
+
+    /// In how many loops a probe stands: one on an edge that leaves a loop is not in it.
+    fn loops_around(&self, site: Site) -> u32 {
+        let depth = |instr: u32| {
+            let block = self.flow.block_of(&self.instrs[instr as usize]);
+            let inner = block.and_then(|block| self.flow.blocks()[block].innermost_loop());
+            inner.map_or(0, |inner| self.flow.loops()[inner].depth())
+        };
+        match site {
+            Site::Instruction(instr, _) => depth(instr),
+            Site::BranchAt(instr, way) => {
+                let block = self.flow.block_of(&self.instrs[instr as usize]);
+                let kind = match way {
+                    Edge::True => EdgeKind::True,
+                    Edge::False => EdgeKind::False,
+                };
+                let mut edges = block
+                    .map_or(&[][..], |block| self.flow.edges_out(block))
+                    .iter();
+                let to = edges.find(|edge| edge.kind() == kind).map(FlowEdge::to);
+                let first = to.and_then(|to| self.flow.blocks()[to].instructions().next());
+                first.map_or(0, |first| depth(first as u32).min(depth(instr)))
+            }
+            _ => 0,
+        }
     }
 
     // ---- flow ------------------------------------------------------------------------------------
