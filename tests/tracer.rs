@@ -6,12 +6,12 @@ use std::path::Path;
 use std::process::Command;
 
 use equip_core::python::Interpreter;
-use harness::{Programs, instrument, interpreters, name_of, notices_calls, ok, root, start, text};
+use harness::{Programs, instrument, interpreters, name_of, ok, root, start, text};
 
-/// Programs that can be traced like any other. Recursion to the limit ends a little earlier where
-/// each call makes one more, and a count of references sees those that the tracer holds.
+/// Programs that can be traced like any other, those that trace themselves included. Recursion to the limit ends a
+/// little earlier where each call makes one more, and a count of references sees those that the tracer holds.
 fn chosen(program: &Path) -> bool {
-    !notices_calls(program) && !["exits_stress", "tracebacks"].contains(&name_of(program))
+    !["exits_recursion", "exits_stress"].contains(&name_of(program))
 }
 
 /// The oldest and the newest interpreter that is here, or all with `EQUIP_TEST_ALL` set.

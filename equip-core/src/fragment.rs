@@ -54,6 +54,19 @@ pub enum Error {
 }
 
 impl Fragment {
+    /// Whether all that happens from an instruction on is that a constant is returned.
+    pub fn returns_at(&self, at: usize) -> bool {
+        let mut rest = self.body.instrs[at..].iter();
+        let mut next = || rest.find(|instr| instr.opcode != Opcode::NOP);
+        match next().map(|instr| instr.opcode) {
+            Some(Opcode::RETURN_CONST) => true,
+            Some(Opcode::LOAD_CONST) => {
+                next().is_some_and(|instr| instr.opcode == Opcode::RETURN_VALUE)
+            }
+            _ => false,
+        }
+    }
+
     /// Reads a marshalled code object.
     ///
     /// # Errors

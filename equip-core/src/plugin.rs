@@ -27,6 +27,7 @@ use crate::body::{self, Arg, Body};
 use crate::code::CodeObject;
 use crate::declaration::{DeclId, Declaration, Declarations, Kind, ParameterKind};
 use crate::facts::Data;
+use crate::isa::Version;
 use crate::listing;
 use crate::options::{Declared, ON_ERROR, OptionError};
 use crate::pyc::PycFile;
@@ -1098,6 +1099,11 @@ impl RawView for View<'_> {
 
     fn declarations(&self) -> u32 {
         self.host.declarations.list.len() as u32
+    }
+
+    fn python(&self) -> u16 {
+        let Version(major, minor) = self.host.pyc.isa.version;
+        u16::from_be_bytes([major, minor])
     }
 
     fn name(&self) -> RStr<'_> {

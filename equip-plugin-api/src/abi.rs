@@ -358,6 +358,10 @@ pub trait RawView {
     fn operand(&self, _instr: u32) -> RString {
         RString::new()
     }
+    /// Major version times 256 plus minor; 0 where the host is older than this question.
+    fn python(&self) -> u16 {
+        0
+    }
 }
 
 /// The program, lent to the plugin before and after its modules.

@@ -119,6 +119,12 @@ impl Code<'_> {
         self.0.end_line()
     }
 
+    /// The version of CPython that it was compiled for, as `(3, 13)`.
+    pub fn python_version(&self) -> (u8, u8) {
+        let [major, minor] = self.0.python().to_be_bytes();
+        (major, minor)
+    }
+
     /// `co_flags`
     pub fn flags(&self) -> u32 {
         self.0.flags()

@@ -356,6 +356,18 @@ fn splice_all<'a>(
             splicer.out.push(Instr { handler, ..*instr });
             continue;
         }
+        // The end of a delegation of 3.11, where probes stand in it.
+        let resumes = delegates && {
+            let near = placed[next..]
+                .iter()
+                .take_while(|placed| placed.point.at as usize <= at + 2);
+            let mut near = near.map(|placed| placed.point.at as usize);
+            near.any(|near| near == at + 2)
+        };
+        let ending = match delegates && (resumes || !here.is_empty()) {
+            true => splicer.end_nearby(emitted[at - 1] as usize),
+            false => None,
+        };
         let tops = here.partition_point(|placed| placed.phase == Phase::Top);
         let falling = here.partition_point(|placed| placed.phase <= Phase::Falling);
         let jumping = here.partition_point(|placed| placed.phase <= Phase::Jumping);
@@ -609,13 +621,8 @@ fn splice_all<'a>(
             last.handler = None;
         }
         splicer.at_level(level);
-        if delegates {
-            let resumes = placed[next..]
-                .iter()
-                .take_while(|placed| placed.point.at as usize <= at + 2)
-                .any(|placed| placed.point.at as usize == at + 2);
-            let send = emitted[at - 1] as usize;
-            ends = splicer.announce_end(send, !here.is_empty(), resumes, instr);
+        if let Some(long) = ending {
+            ends = splicer.announce_end(long, resumes, instr);
         }
         emitted[at] = splicer.out.len() as u32;
         splicer.out.push(last);
@@ -1011,23 +1018,41 @@ impl Splicer<'_, '_, '_> {
         self.room = Some(self.out.len());
     }
 
+    /// Behind the `SEND` of a delegation: where that leads is near, so that it needs no `EXTENDED_ARG`. Round the loop
+    /// control jumps to the `SEND`; CPython 3.11 tells of a line there, if it is not a `SEND` by itself.
+    /// Where the delegation ends is given back.
+    fn end_nearby(&mut self, send: usize) -> Option<Label> {
+        let Instr {
+            arg,
+            location,
+            handler,
+            ..
+        } = self.out[send];
+        let Arg::Jump(long) = arg else { return None };
+        let (near, over) = (self.new_label(), self.new_label());
+        self.out[send].arg = Arg::Jump(near);
+        for (label, target) in [(near, over), (over, long)] {
+            self.out.push(Instr {
+                opcode: Opcode::JUMP_FORWARD,
+                arg: Arg::Jump(target),
+                location,
+                handler,
+            });
+            self.body.labels[label.0 as usize] = self.out.len() as u32;
+        }
+        Some(long)
+    }
+
     /// Before the suspension of a delegation. In CPython 3.11 `throw` itself pops the delegate when that
     /// ends, and finds out where to go on from the operand of the `SEND` right before the
     /// `YIELD_VALUE`, one byte of it. Where a probe stands between, or `on_resume` has to see the end,
     /// a `SEND` that is never run tells it; the place for `on_resume` is given back.
     fn announce_end(
         &mut self,
-        send: usize,
-        yields: bool,
+        long: Label,
         resumes: bool,
         instr: &Instr,
     ) -> Option<(Label, Label)> {
-        let Arg::Jump(long) = self.out[send].arg else {
-            return None;
-        };
-        if !yields && !resumes {
-            return None;
-        }
         let short = match resumes {
             true => self.new_label(),
             false => long,

@@ -960,6 +960,17 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             self.body.labels[labels as usize + label] = starts[*at as usize];
         }
         self.body.labels[end.0 as usize] = self.out.len() as u32;
+        // A jump to a bare return, which may stand behind all handlers, is one to the end.
+        let handled = handling.map(|begin: Label| self.body.labels[begin.0 as usize] as usize);
+        for place in base..handled.unwrap_or(self.out.len()) {
+            if let Arg::Jump(Label(label)) = self.out[place].arg
+                && let Some(at) = body.labels.get(label.wrapping_sub(labels) as usize)
+                && !matches!(self.out[place].opcode, Opcode::FOR_ITER | Opcode::SEND)
+                && fragment.returns_at(*at as usize)
+            {
+                self.out[place].arg = Arg::Jump(end);
+            }
+        }
         self.handling.extend(handling.map(|begin| (begin, end)));
         Ok(())
     }

@@ -20,6 +20,7 @@ _inherited = {}  # map -> what the counters were at the fork
 _exit = posix._exit
 _process = posix.getpid()
 _time = time.time_ns
+frame = sys._getframe
 
 
 def _folder():
@@ -56,13 +57,6 @@ def register(file, map, probes, noting, counters):
     return _modules[map][1]
 
 
-def raised(hits, first, lines, exception):
-    """An exception leaves a function: notes the line, by which all before it is known."""
-    traceback = exception.__traceback__
-    if traceback is not None and traceback.tb_frame is sys._getframe(1) and traceback.tb_lineno in lines:
-        hits[first + lines.index(traceback.tb_lineno)] = 1
-
-
 def _so_far():
     """The hits of each module, where functions that have not ended yet count as left by an exception at their line."""
     functions = {}
@@ -73,15 +67,15 @@ def _so_far():
             counts[map][number] = getattr(hits, name)
         for name, first_line, first, lines in noting:
             functions[file, first_line, name] = counts[map], first, lines
-    for frame in sys._current_frames().values():
-        while frame is not None:
-            code = frame.f_code
+    for one in sys._current_frames().values():
+        while one is not None:
+            code = one.f_code
             function = functions.get((code.co_filename, code.co_firstlineno, code.co_qualname))
             if function is not None:
                 hits, first, lines = function
-                if frame.f_lineno in lines:
-                    hits[first + lines.index(frame.f_lineno)] += 1
-            frame = frame.f_back
+                if one.f_lineno in lines:
+                    hits[first + lines.index(one.f_lineno)] += 1
+            one = one.f_back
     return counts
 
 

@@ -112,7 +112,9 @@ except:
 /// Where the exception may have been raised by another function, which a `raise` alone does not change.
 const RAISED: &str = "\
 try:
-    raised(hits, {first}, {lines}, {exception})
+    left = {exception}.__traceback__
+    if left is not None and left.tb_frame is frame() and left.tb_lineno in {lines}:
+        hits[{first} + {lines}.index(left.tb_lineno)] = 1
 except:
     pass";
 
@@ -152,7 +154,7 @@ impl Plugin for Coverage {
                     Mode::Counts => format!(", \"sums\": [{}]", map.sums),
                 }
             );
-            edits.import("from equip_coverage import register, raised")?;
+            edits.import("from equip_coverage import register, frame")?;
             let counters = match self.settings.mode {
                 Mode::Hits => Value::None,
                 Mode::Counts => Value::Tuple(map.counters),

@@ -922,6 +922,9 @@ else:
     _open()  # now: so that processes which this one starts see that the name is taken
 posix.register_at_fork(after_in_child=_forked)
 atexit.register(finish)
+# For probes of CPython 3.11, where whoever traces would see the functions above: method objects, and functions.
+gettrace, settrace, kind_of = _Probe(sys.gettrace), _Probe(sys.settrace), _Probe(type)
+kinds = frozenset((_function_type, type(gettrace.__copy__)))
 leave, resume = _Probe(leave), _Probe(resume)
 for _module in ("_functools", "atexit", "time"):
     if _module not in _known:

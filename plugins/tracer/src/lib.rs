@@ -53,14 +53,59 @@ pub struct Tracer {
     functions: Vec<String>,
 }
 
-// `call` is the state of a call; None if it is not traced.
-const CALL: &str = "call = enter({id}, ({arguments},))";
-const CALL_BARE: &str = "call = enter({id}, ())";
-const RETURN: &str = "if call is not None: leave(call, {return_value})";
-const RETURN_BARE: &str = "if call is not None: leave(call, None)";
-const RAISE: &str = "if call is not None: leave(call, {exception}, 'raise')";
-const YIELD: &str = "if call is not None: leave(call, {yield_value}, 'yield')";
-const RESUME: &str = "if call is not None: resume(call, {yield_value}, {exception})";
+/// What a probe does: whether it runs for each call, or only for those that are traced, and the call of the runtime.
+/// `call` is the state of a call; None if it is not traced.
+#[derive(Clone, Copy)]
+struct Event {
+    always: bool,
+    does: &'static str,
+}
+
+const fn always(does: &'static str) -> Event {
+    let always = true;
+    Event { always, does }
+}
+
+const fn traced(does: &'static str) -> Event {
+    let always = false;
+    Event { always, does }
+}
+
+const CALL: Event = always("call = enter({id}, ({arguments},))");
+const CALL_BARE: Event = always("call = enter({id}, ())");
+const RETURN: Event = traced("leave(call, {return_value})");
+const RETURN_BARE: Event = traced("leave(call, None)");
+const RAISE: Event = traced("leave(call, {exception}, 'raise')");
+const YIELD: Event = traced("leave(call, {yield_value}, 'yield')");
+const RESUME: Event = traced("resume(call, {yield_value}, {exception})");
+
+impl Event {
+    /// Its snippet for what is compiled for a version of CPython.
+    fn snippet(self, (major, minor): (u8, u8)) -> String {
+        // From 3.12 on functions of runtime modules are seen by nobody. Before, `sys.settrace` is off meanwhile; but
+        // for those whose trace function is no Python function: they may be in C, and could not be put back so.
+        let does = match (major, minor) < (3, 12) {
+            false => self.does.to_owned(),
+            true => format!(
+                "\
+trace = gettrace()
+if trace is None or kind_of(trace) not in kinds:
+    {does}
+else:
+    try:
+        settrace(None)
+        {does}
+    finally:
+        settrace(trace)",
+                does = self.does
+            ),
+        };
+        match self.always {
+            true => does,
+            false => format!("if call is not None:\n    {}", does.replace('\n', "\n    ")),
+        }
+    }
+}
 
 impl Tracer {
     /// The number of a function that is to be traced.
@@ -103,9 +148,12 @@ impl Plugin for Tracer {
     }
 
     /// One list for the module, made when all of its functions are known.
-    fn finish(&mut self, _module: &Module<'_>, edits: &mut Edits<'_>) -> Result<String> {
+    fn finish(&mut self, module: &Module<'_>, edits: &mut Edits<'_>) -> Result<String> {
         if !self.functions.is_empty() {
             edits.import("from equip_tracer import register, leave, resume")?;
+            if module.python_version() < (3, 12) {
+                edits.import("from equip_tracer import gettrace, settrace, kind_of, kinds")?;
+            }
             let enter = Snippet::new("register({module_name}, {functions})");
             edits.bind("enter", enter.with("functions", self.functions.join("\n")))?;
         }
@@ -131,12 +179,13 @@ impl MethodVisitor for Tracer {
             CALL
         };
         let id = self.add(kind, method.key(), &parameters);
-        edits.before(Snippet::new(call).with("id", id))?;
-        edits.after(RETURN)?;
-        edits.on_raise(RAISE)?;
+        let python = method.python_version();
+        edits.before(Snippet::new(&call.snippet(python)).with("id", id))?;
+        edits.after(&*RETURN.snippet(python))?;
+        edits.on_raise(&*RAISE.snippet(python))?;
         if kind != 'f' {
-            edits.on_yield(YIELD)?;
-            edits.on_resume(RESUME)?;
+            edits.on_yield(&*YIELD.snippet(python))?;
+            edits.on_resume(&*RESUME.snippet(python))?;
         }
         Ok(())
     }
@@ -148,9 +197,10 @@ impl ClassVisitor for Tracer {
             return Ok(());
         }
         let id = self.add('f', class.key(), &[]);
-        edits.before(Snippet::new(CALL_BARE).with("id", id))?;
-        edits.after(RETURN_BARE)?;
-        edits.on_raise(RAISE)
+        let python = class.python_version();
+        edits.before(Snippet::new(&CALL_BARE.snippet(python)).with("id", id))?;
+        edits.after(&*RETURN_BARE.snippet(python))?;
+        edits.on_raise(&*RAISE.snippet(python))
     }
 }
 
@@ -160,10 +210,13 @@ impl ModuleVisitor for Tracer {
             return Ok(());
         }
         let id = self.add('f', module.key(), &[]);
-        let call = Snippet::new(CALL_BARE).with("id", id);
+        let python = module.python_version();
+        let call = CALL_BARE.snippet(python);
+        let call = Snippet::new(&call).with("id", id);
         edits.at(Site::ModuleEnter(When::Always), call)?;
-        edits.at(Site::ModuleExit(When::Always), RETURN_BARE)?;
-        edits.on_raise(RAISE)
+        let leave = RETURN_BARE.snippet(python);
+        edits.at(Site::ModuleExit(When::Always), &*leave)?;
+        edits.on_raise(&*RAISE.snippet(python))
     }
 }
 
