@@ -922,8 +922,10 @@ else:
     _open()  # now: so that processes which this one starts see that the name is taken
 posix.register_at_fork(after_in_child=_forked)
 atexit.register(finish)
-# For probes of CPython 3.11, where whoever traces would see the functions above: method objects, and functions.
-gettrace, settrace, kind_of = _Probe(sys.gettrace), _Probe(sys.settrace), _Probe(type)
+# For probes of CPython 3.11, where whoever traces or profiles would see the functions above, and calls of C functions, but not of
+# what is called so: and the types of methods and functions.
+gettrace, settrace, getprofile, setprofile, kind_of = map(
+    _Probe, (sys.gettrace, sys.settrace, sys.getprofile, sys.setprofile, type))
 kinds = frozenset((_function_type, type(gettrace.__copy__)))
 leave, resume = _Probe(leave), _Probe(resume)
 for _module in ("_functools", "atexit", "time"):

@@ -82,21 +82,26 @@ const RESUME: Event = traced("resume(call, {yield_value}, {exception})");
 impl Event {
     /// Its snippet for what is compiled for a version of CPython.
     fn snippet(self, (major, minor): (u8, u8)) -> String {
-        // From 3.12 on functions of runtime modules are seen by nobody. Before, `sys.settrace` is off meanwhile; but
-        // for those whose trace function is no Python function: they may be in C, and could not be put back so.
+        // From 3.12 on functions of runtime modules are seen by nobody. Before, `sys.settrace` and `sys.setprofile` are off
+        // meanwhile; but for those whose function is none of Python's: it may be in C, and could not be put back so.
         let does = match (major, minor) < (3, 12) {
             false => self.does.to_owned(),
             true => format!(
                 "\
 trace = gettrace()
-if trace is None or kind_of(trace) not in kinds:
+profile = getprofile()
+if trace is None and profile is None:
     {does}
 else:
+    traces = kind_of(trace) in kinds
+    profiles = kind_of(profile) in kinds
     try:
-        settrace(None)
+        if traces: settrace(None)
+        if profiles: setprofile(None)
         {does}
     finally:
-        settrace(trace)",
+        if profiles: setprofile(profile)
+        if traces: settrace(trace)",
                 does = self.does
             ),
         };
@@ -153,6 +158,7 @@ impl Plugin for Tracer {
             edits.import("from equip_tracer import register, leave, resume")?;
             if module.python_version() < (3, 12) {
                 edits.import("from equip_tracer import gettrace, settrace, kind_of, kinds")?;
+                edits.import("from equip_tracer import getprofile, setprofile")?;
             }
             let enter = Snippet::new("register({module_name}, {functions})");
             edits.bind("enter", enter.with("functions", self.functions.join("\n")))?;
