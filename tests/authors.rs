@@ -1,17 +1,16 @@
 //! What plugins say of themselves, what they learn of a program as a whole, and plugins that are part of a
 //! program.
 
-mod harness;
-
+use crate::harness;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::harness::{equip, interpreters, library, ok, python, scratch, search, text};
 use equip_core::api::prelude::*;
 use equip_core::plugin::{Library, NotSetUp};
 use equip_core::program;
 use equip_core::python::{Helpers, Interpreter};
 use equip_core::run;
-use harness::{equip, interpreters, library, ok, python, scratch, search, text};
 use serde_json::json;
 
 /// The plugins that are built beside this test, as `equip plugins` tells of them.

@@ -1,8 +1,7 @@
 //! An instrumented program prints, raises and exits as the plain one does.
 
-mod harness;
-
-use harness::{instrument, same_behaviour};
+use crate::harness;
+use crate::harness::{instrument, same_behaviour};
 
 #[test]
 fn with_callcount() {

@@ -4,13 +4,11 @@
 //! run where the files are, and what they print is compared: a line `…` stands for any lines, `[..]` for any
 //! text. `console cargo` builds something: it runs with `EQUIP_TEST_ALL`, with one interpreter. `EQUIP_BLESS=1` writes what was printed into the page. `text` is no code; `select` is for tests/select.rs.
 
-mod harness;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::harness::{equip, interpreters, root, scratch, text};
 use equip_core::python::Interpreter;
-use harness::{equip, interpreters, root, scratch, text};
 
 fn pages() -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -1,11 +1,9 @@
 //! The edges of conditionals: probes see those that CPython takes, in the order in which it takes them.
 
-mod harness;
-
 use std::path::Path;
 
+use crate::harness::{instrument, interpreters, ok, python, root, scratch, text};
 use equip_core::python::Interpreter;
-use harness::{instrument, interpreters, ok, python, root, scratch, text};
 
 const HITS: &str =
     "__import__('sys').__dict__.setdefault('hits', []).append('{qualname} {site_lineno}";

@@ -1,19 +1,19 @@
 //! Call graphs and imports: a package with every form beside the edges written down by hand, real runs,
 //! standard libraries, and the command.
 
-mod harness;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
+use crate::harness::{
+    compile, compiled_library, equip, interpreters, ok, python, root, scratch, text,
+};
 use equip_core::analysis::call_graph::Place;
 use equip_core::analysis::{CallGraph, Callee, Imported, Module, call_graph, import_graph};
 use equip_core::body;
 use equip_core::declaration::{DeclId, Declarations, declarations};
 use equip_core::pyc::PycFile;
 use equip_core::python::Interpreter;
-use harness::{compile, compiled_library, equip, interpreters, ok, python, root, scratch, text};
 use petgraph::visit::EdgeRef;
 
 /// A file of a package: dotted name, whether it is a package, bytes.

@@ -1,13 +1,12 @@
 //! Flow graphs as a user sees them: text, JSON, dot, pictures.
 
-mod harness;
-
+use crate::harness;
 use std::path::Path;
 use std::process::Command;
 
+use crate::harness::{Programs, equip, interpreters, ok, python, scratch, text};
 use equip_core::analysis::EdgeKind;
 use equip_core::python::Interpreter;
-use harness::{Programs, equip, interpreters, ok, python, scratch, text};
 use serde_json::Value;
 
 const LOOP: &str = "\

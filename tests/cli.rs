@@ -1,11 +1,10 @@
 //! What a user sees.
 
-mod harness;
-
+use crate::harness;
 use std::path::Path;
 use std::process::Command;
 
-use harness::{equip, interpreters, ok, python, scratch, text};
+use crate::harness::{equip, interpreters, ok, python, scratch, text};
 
 const APP: &str = "\
 def hello(name):

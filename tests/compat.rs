@@ -1,14 +1,12 @@
 //! Plugins and hosts of different versions of the plugin API: `compat/v1` has the API as it was in 1.0, and
 //! this host has grown since (trait methods, a module field, view fields).
 
-mod harness;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
+use crate::harness::{copy, equip, interpreters, ok, python, root, scratch, text};
 use equip_core::compile::hash;
-use harness::{copy, equip, interpreters, ok, python, root, scratch, text};
 
 fn build(folder: &Path) -> PathBuf {
     std::fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();

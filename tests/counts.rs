@@ -1,13 +1,11 @@
 //! The counts of programs of several processes are exact, whole at any moment, and of one run.
 
-mod harness;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::harness::{equip, interpreters, ok, python, scratch, text};
 use equip_core::python::Interpreter;
-use harness::{equip, interpreters, ok, python, scratch, text};
 use serde_json::{Value, json};
 
 const MODULE: &str = "

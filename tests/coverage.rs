@@ -1,15 +1,14 @@
 //! Coverage: lines and branches are those that CPython tells, whatever way a program goes and ends.
 
-mod harness;
-
+use crate::harness;
 use std::path::Path;
 use std::process::Command;
 
-use equip_core::python::Interpreter;
-use harness::{
+use crate::harness::{
     Programs, instrument, interpreters, notices_calls, ok, python, root, same_behaviour, scratch,
     start, text,
 };
+use equip_core::python::Interpreter;
 
 /// What a program says differs, and the numbers of lines and branches compared.
 fn compared(

@@ -1,14 +1,13 @@
 //! `equip coverage`: each rule over small sources with data by hand, each form of report, what is damaged or
 //! missing; and all of `tests/coverage` beside coverage.py, where that is installed.
 
-mod harness;
-
+use crate::harness;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::harness::{equip, interpreters, ok, python, root, scratch, text};
 use equip_core::python::Interpreter;
-use harness::{equip, interpreters, ok, python, root, scratch, text};
 use serde_json::{Value, json};
 
 /// A line or an edge, and how often it was reached or taken.

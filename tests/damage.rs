@@ -1,12 +1,11 @@
 //! Whatever the input or the machine does, the user is told, and nothing is lost.
 
-mod harness;
-
+use crate::harness;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use harness::{equip, interpreters, ok, python, scratch, text};
+use crate::harness::{equip, interpreters, ok, python, scratch, text};
 
 fn said(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)

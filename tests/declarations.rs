@@ -1,11 +1,9 @@
 //! What is told of a program's declarations, from its bytecode, is what its source says.
 
-mod harness;
-
 use std::io::Write;
 use std::process::Stdio;
 
-use harness::{equip, interpreters, ok, python, root, scratch, text};
+use crate::harness::{equip, interpreters, ok, python, root, scratch, text};
 
 const MODULES: &[&str] = &[
     "argparse",

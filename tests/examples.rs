@@ -1,8 +1,6 @@
 //! The example plugins do what they say, and are as short as examples are.
 
-mod harness;
-
-use harness::{equip, interpreters, ok, python, scratch, text};
+use crate::harness::{equip, interpreters, ok, python, scratch, text};
 
 const APP: &str = "\
 class Bank:

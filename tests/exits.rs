@@ -1,15 +1,14 @@
 //! Every way into and out of a function: what probes there see, in which order, and that the
 //! program notices nothing of them.
 
-mod harness;
-
+use crate::harness;
 use std::path::Path;
 
-use equip_core::python::Interpreter;
-use harness::{
+use crate::harness::{
     Programs, difference, equip, instrument, interpreters, name_of, notices_calls, python,
     same_behaviour, scratch, start, text,
 };
+use equip_core::python::Interpreter;
 
 const EXITS: &[&str] = &["--plugin", "exits", "--set"];
 

@@ -1,18 +1,19 @@
 //! Expression trees are what the source says: by hand, and over standard libraries beside their syntax trees.
 
-mod harness;
-
+use crate::harness;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::Stdio;
 use std::sync::Arc;
 
+use crate::harness::{
+    compile, compiled_library, instrument, interpreters, python, root, scratch, text,
+};
 use equip_core::analysis::{Cfg, EdgeKind, Exceptions, Expression, Expressions};
 use equip_core::body::{self, Body};
 use equip_core::declaration::declarations;
 use equip_core::pyc::PycFile;
 use equip_core::python::Interpreter;
-use harness::{compile, compiled_library, instrument, interpreters, python, root, scratch, text};
 use petgraph::visit::EdgeRef;
 
 /// The expressions of a declaration.

@@ -1,8 +1,6 @@
 //! The tables that are checked in are what the interpreters here say of themselves.
 
-mod harness;
-
-use harness::{interpreters, ok, python, root, text};
+use crate::harness::{interpreters, ok, python, root, text};
 
 #[test]
 fn the_facts_are_fresh() {

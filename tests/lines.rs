@@ -1,13 +1,11 @@
 //! The sites `each_line` and `line(n)` beside what `sys.settrace` tells of the plain program.
 
-mod harness;
-
 use std::path::Path;
 
-use equip_core::python::Interpreter;
-use harness::{
+use crate::harness::{
     Programs, difference, equip, instrument, interpreters, name_of, ok, python, root, scratch, text,
 };
+use equip_core::python::Interpreter;
 
 /// Programs whose two runs differ for reasons of their own: they trace themselves, go as deep as frames of a tracer
 /// and probes let them, look names up in a class namespace that tells of it, or are slow when traced.

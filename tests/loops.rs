@@ -1,14 +1,13 @@
 //! What loops do: probes see what the source tells when it counts itself.
 
-mod harness;
-
+use crate::harness;
 use std::path::Path;
 
-use equip_core::isa::WhileCondition;
-use equip_core::python::Interpreter;
-use harness::{
+use crate::harness::{
     Programs, debug_interpreters, difference, instrument, interpreters, ok, python, root,
 };
+use equip_core::isa::WhileCondition;
+use equip_core::python::Interpreter;
 
 /// Every event, of all programs.
 fn told(one: &Interpreter, folder: &Path, how: &str, names: &[String]) -> String {

@@ -1,11 +1,10 @@
 //! `equip new-plugin`: what it makes builds, passes its own tests with every interpreter, and does what it says.
 
-mod harness;
-
+use crate::harness;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use harness::{equip, interpreters, ok, root, scratch, text};
+use crate::harness::{equip, interpreters, ok, root, scratch, text};
 
 fn new_plugin(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = equip(folder);

@@ -1,12 +1,10 @@
 //! Pipeline files: what they ask for is done; what is wrong with them is shown at its place; what was found, not
 //! named, is not trusted.
 
-mod harness;
-
 use std::path::Path;
 use std::process::Output;
 
-use harness::{equip, interpreters, ok, python, scratch, text};
+use crate::harness::{equip, interpreters, ok, python, scratch, text};
 
 const APP: &str = "\
 log = []

@@ -1,12 +1,10 @@
 //! Plugins as their authors have them: outside of this workspace, built for this API, for another,
 //! for none; well-behaved or not.
 
-mod harness;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use harness::{copy, equip, interpreters, ok, python, root, scratch, text};
+use crate::harness::{copy, equip, interpreters, ok, python, root, scratch, text};
 
 /// The plugin API, changed by replacing text in `abi.rs`, in a workspace of its own.
 fn changed_api(folder: &Path, from: &str, to: &str) -> PathBuf {
@@ -216,8 +214,8 @@ fn plugins_of_another_layout_are_refused_and_of_a_grown_one_are_loaded() {
     // A view that has grown at its end: plugins that do not ask for it never notice.
     let folder = scratch();
     let (from, to) = (
-        "-> RString {\n        RString::new()\n    }\n}",
-        "-> RString {\n        RString::new()\n    }\n    fn grown(&self) -> u32 {\n        7\n    }\n}",
+        "-> u16 {\n        0\n    }\n}",
+        "-> u16 {\n        0\n    }\n    fn grown(&self) -> u32 {\n        7\n    }\n}",
     );
     let api = changed_api(&folder.path().join("grown"), from, to);
     let built = build("sample-plugin", &api, folder.path(), &["build", "--quiet"]);

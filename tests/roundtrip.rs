@@ -1,8 +1,7 @@
 //! Reading and writing, decoding and assembling give back what was there, byte by byte; the
 //! verifier complains about nothing that CPython's compiler makes.
 
-mod harness;
-
+use crate::harness;
 use equip_core::body;
 use equip_core::pyc::PycFile;
 use equip_core::verify::verify;

@@ -1,13 +1,12 @@
 //! An instrumented program finds its plugins' runtime modules wherever it is and however it is
 //! started, with nothing set by the user.
 
-mod harness;
-
+use crate::harness;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::harness::{equip, interpreters, ok, python, scratch, text};
 use equip_core::python::Interpreter;
-use harness::{equip, interpreters, ok, python, scratch, text};
 
 /// A package with a module of functions, and a script beside it.
 fn app(folder: &Path) {

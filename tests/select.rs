@@ -1,8 +1,6 @@
 //! The selection language: every example of its page, errors, near misses.
 
-mod harness;
-
-use harness::{equip, interpreters, ok, scratch, text};
+use crate::harness::{equip, interpreters, ok, scratch, text};
 
 /// Blocks of a page behind a fence of that kind.
 fn blocks<'p>(page: &'p str, kind: &str) -> Vec<&'p str> {

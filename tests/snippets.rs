@@ -1,8 +1,6 @@
 //! What snippets can say, and what they see, at the sites of every supported version.
 
-mod harness;
-
-use harness::{equip, interpreters, name_of, python, same_behaviour, scratch, text};
+use crate::harness::{equip, interpreters, name_of, python, same_behaviour, scratch, text};
 
 /// A program, a snippet and where it goes, and what the program then prints.
 struct Case {

@@ -1,9 +1,7 @@
 //! A sample of CPython's own tests on an instrumented standard library, beside the plain one. All of
 //! them: tests/sweep/cpython_suite.py.
 
-mod harness;
-
-use harness::{equip, interpreters, root, scratch, text};
+use crate::harness::{equip, interpreters, root, scratch, text};
 
 const SAMPLE: &[&str] = &[
     "test_generators",

@@ -1,12 +1,11 @@
 //! The tracer: what it writes is well-formed, and nobody notices that it does.
 
-mod harness;
-
+use crate::harness;
 use std::path::Path;
 use std::process::Command;
 
+use crate::harness::{Programs, instrument, interpreters, name_of, ok, root, start, text};
 use equip_core::python::Interpreter;
-use harness::{Programs, instrument, interpreters, name_of, ok, root, start, text};
 
 /// Programs that can be traced like any other, those that trace themselves included. Recursion to the limit ends a
 /// little earlier where each call makes one more, and a count of references sees those that the tracer holds.

@@ -1,11 +1,11 @@
 //! Constants and types of locals beside what locals hold: programs run under a trace function that looks at every
 //! instruction (`tests/oracle/values.py`), and every operator is asked of every pair of builtin types.
 
-mod harness;
-
+use crate::harness;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use crate::harness::{interpreters, ok, python, root, scratch, text};
 use equip_core::analysis::constants::Value;
 use equip_core::analysis::{Cfg, Constant, Constants, Exceptions, Type, TypeSet, Types};
 use equip_core::body::{self, Body};
@@ -13,7 +13,6 @@ use equip_core::code::{CodeObject, kinds};
 use equip_core::marshal::ObjectId;
 use equip_core::pyc::PycFile;
 use equip_core::python::Interpreter;
-use harness::{interpreters, ok, python, root, scratch, text};
 use serde_json::{Value as Json, json};
 
 /// Code objects, each with the indices into `co_consts` that lead to it.

@@ -1,7 +1,6 @@
 //! The verifier catches what it should: for every rule code objects that keep it and, with one
 //! line changed, break it, on every version. No interpreter is needed.
 
-#[path = "verify/listing.rs"]
 mod listing;
 
 use std::collections::HashSet;

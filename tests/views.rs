@@ -1,8 +1,6 @@
 //! What plugins are shown of the flow of control and of data.
 
-mod harness;
-
-use harness::{equip, interpreters, scratch, text};
+use crate::harness::{equip, interpreters, scratch, text};
 
 #[test]
 fn plugins_see_flow_and_data() {

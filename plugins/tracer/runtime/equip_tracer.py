@@ -923,10 +923,10 @@ else:
 posix.register_at_fork(after_in_child=_forked)
 atexit.register(finish)
 # For probes of CPython 3.11, where whoever traces or profiles would see the functions above, and calls of C functions, but not of
-# what is called so: and the types of methods and functions.
+# what is called so; and whether a type is that of functions or methods.
 gettrace, settrace, getprofile, setprofile, kind_of = map(
     _Probe, (sys.gettrace, sys.settrace, sys.getprofile, sys.setprofile, type))
-kinds = frozenset((_function_type, type(gettrace.__copy__)))
+is_python = _Probe(frozenset((_function_type, type(gettrace.__copy__))).__contains__)
 leave, resume = _Probe(leave), _Probe(resume)
 for _module in ("_functools", "atexit", "time"):
     if _module not in _known:

@@ -93,8 +93,8 @@ profile = getprofile()
 if trace is None and profile is None:
     {does}
 else:
-    traces = kind_of(trace) in kinds
-    profiles = kind_of(profile) in kinds
+    traces = is_python(kind_of(trace))
+    profiles = is_python(kind_of(profile))
     try:
         if traces: settrace(None)
         if profiles: setprofile(None)
@@ -157,7 +157,7 @@ impl Plugin for Tracer {
         if !self.functions.is_empty() {
             edits.import("from equip_tracer import register, leave, resume")?;
             if module.python_version() < (3, 12) {
-                edits.import("from equip_tracer import gettrace, settrace, kind_of, kinds")?;
+                edits.import("from equip_tracer import gettrace, settrace, kind_of, is_python")?;
                 edits.import("from equip_tracer import getprofile, setprofile")?;
             }
             let enter = Snippet::new("register({module_name}, {functions})");
