@@ -244,6 +244,7 @@ pub fn notices_calls(program: &Path) -> bool {
         "exits_recursion",
         "exits_trace",
         "exits_traced_calls",
+        "exits_traced_hook",
         "exits_monitoring",
         "exits_jumps",
         "exits_deep_jump",

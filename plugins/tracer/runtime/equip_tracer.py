@@ -70,6 +70,22 @@ class _Probe(partial):
     def __deepcopy__(self, _):
         return self
 
+    if hasattr(partial, "__get__"):
+        # From 3.14 on `inspect.isroutine` would take it for a method.
+        __set__ = None
+
+
+class _Hiding(_thread._local):
+    """Whether a probe of a thread hides what it does: that is an event for audit hooks, which may be traced themselves."""
+
+    now = False
+
+    def __reduce__(self):
+        return eval, ("type('', (), {'now': True})",)
+
+    __copy__ = _Probe.__copy__
+    __deepcopy__ = _Probe.__deepcopy__
+
 
 class _Function:
     __slots__ = ("name", "json", "parameters", "keys", "suspends", "is_async")
@@ -927,6 +943,7 @@ atexit.register(finish)
 gettrace, settrace, getprofile, setprofile, kind_of = map(
     _Probe, (sys.gettrace, sys.settrace, sys.getprofile, sys.setprofile, type))
 is_python = _Probe(frozenset((_function_type, type(gettrace.__copy__))).__contains__)
+hiding = _Hiding()
 leave, resume = _Probe(leave), _Probe(resume)
 for _module in ("_functools", "atexit", "time"):
     if _module not in _known:

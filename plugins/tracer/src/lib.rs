@@ -90,18 +90,20 @@ impl Event {
                 "\
 trace = gettrace()
 profile = getprofile()
-if trace is None and profile is None:
+if trace is None and profile is None or hiding.now:
     {does}
 else:
     traces = is_python(kind_of(trace))
     profiles = is_python(kind_of(profile))
     try:
+        hiding.now = True
         if traces: settrace(None)
         if profiles: setprofile(None)
         {does}
     finally:
         if profiles: setprofile(profile)
-        if traces: settrace(trace)",
+        if traces: settrace(trace)
+        hiding.now = False",
                 does = self.does
             ),
         };
@@ -158,7 +160,7 @@ impl Plugin for Tracer {
             edits.import("from equip_tracer import register, leave, resume")?;
             if module.python_version() < (3, 12) {
                 edits.import("from equip_tracer import gettrace, settrace, kind_of, is_python")?;
-                edits.import("from equip_tracer import getprofile, setprofile")?;
+                edits.import("from equip_tracer import getprofile, setprofile, hiding")?;
             }
             let enter = Snippet::new("register({module_name}, {functions})");
             edits.bind("enter", enter.with("functions", self.functions.join("\n")))?;
