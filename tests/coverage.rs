@@ -220,7 +220,7 @@ except RecursionError:
 fn programs_do_what_they_did() {
     same_behaviour(
         &[&["--plugin", "coverage", "--plugin", "callcount"]],
-        |program| !notices_calls(program),
+        |_| true,
     );
 }
 

@@ -758,7 +758,17 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
     fn read_subject(&mut self, splice: &Splice<'_>, subject: Subject, site: &SiteState) {
         if site.subject == Some(subject) {
             let slot = self.private_slot(splice.probe.plugin, subject.name());
+            if subject != Subject::Exception {
+                return self.push(Opcode::LOAD_FAST, Arg::Local(slot), site);
+            }
+            // What `PUSH_EXC_INFO` has put on the stack is no object for CPython's `f_lineno` setter: a copy would be none
+            // either, whose attributes it does not expect to be read. What comes out of a tuple is one.
+            let none = self.none();
+            self.push(Opcode::LOAD_CONST, Arg::Const(none), site);
             self.push(Opcode::LOAD_FAST, Arg::Local(slot), site);
+            self.push(Opcode::BUILD_TUPLE, Arg::Int(2), site);
+            self.push(Opcode::UNPACK_SEQUENCE, Arg::Int(2), site);
+            self.push(Opcode::POP_TOP, Arg::None, site);
         } else {
             let none = self.none();
             self.push(Opcode::LOAD_CONST, Arg::Const(none), site);

@@ -45,7 +45,7 @@ def register(file, map, probes, noting, counters):
 
     With counters, which are ranges of numbers, an object that has an attribute for each of them."""
     if map not in _modules:
-        raised = hits = [0] * probes
+        raised = hits = [0] * (probes + 1)  # the last for what is not to be noted
         names = {}
         if counters is not None:
             names = {"p%d" % number: number for first, end in counters for number in range(first, end)}
@@ -62,7 +62,7 @@ def _so_far():
     functions = {}
     counts = {}
     for map, (file, hits, listed, names, noting) in list(_modules.items()):
-        counts[map] = list(listed)
+        counts[map] = listed[:-1]
         for name, number in names.items():
             counts[map][number] = getattr(hits, name)
         for name, first_line, first, lines in noting:

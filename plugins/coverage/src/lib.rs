@@ -306,16 +306,20 @@ fn raises_again(code: &Code<'_>) -> bool {
 }
 
 /// The numbers of the lines where exceptions are noted, and the line with which they begin: that of no instruction
-/// is lower.
+/// is lower, nor higher than the last. For all others the number is -1, where nobody looks: what a probe raises would be seen
+/// by who traces.
 fn by_line(code: &Code<'_>, raising: &[u32], first: usize) -> (u32, Value) {
-    let lowest = code.instructions().iter().filter_map(Instr::line).min();
-    let lowest = lowest.unwrap_or(0);
-    let mut numbers = Vec::new();
-    for (number, line) in raising.iter().enumerate() {
-        numbers.resize((line - lowest) as usize, Value::None);
-        numbers.push(Value::from(first + number));
-    }
-    (lowest, Value::Tuple(numbers))
+    let lines = || code.instructions().iter().filter_map(Instr::line);
+    let lowest = lines().min().unwrap_or(0);
+    let highest = lines().max().unwrap_or(0);
+    let number = |line| match raising.binary_search(&line) {
+        Ok(number) => Value::from(first + number),
+        Err(_) => Value::from(-1),
+    };
+    (
+        lowest,
+        Value::Tuple((lowest..=highest).map(number).collect()),
+    )
 }
 
 /// Names of a call's state and what loops keep on the stack may be as many together, or the names would have to be in
