@@ -1,7 +1,7 @@
 //! An instrumented program prints, raises and exits as the plain one does.
 
 use crate::harness;
-use crate::harness::{instrument, same_behaviour};
+use crate::harness::{instrument, notices_calls, same_behaviour};
 
 #[test]
 fn with_callcount() {
@@ -12,6 +12,29 @@ fn with_callcount() {
 fn with_every_site_of_every_function() {
     let branches = ["--plugin", "allsites", "--set", "allsites.branches=true"];
     same_behaviour(&[&branches], |_| true);
+}
+
+/// Probes at each call and each `except` clause.
+const CALLS: [&str; 6] = [
+    "--plugin",
+    "allsites",
+    "--set",
+    "allsites.calls=true",
+    "--set",
+    "allsites.handlers=true",
+];
+
+#[test]
+fn with_every_call_and_handler() {
+    same_behaviour(&[&CALLS], |_| true);
+}
+
+#[test]
+fn with_every_call_within_every_way_out() {
+    let exits = ["--plugin", "exits", "--set", "exits.mode=silent"];
+    let branches = ["--set", "allsites.branches=true"];
+    let all = [&exits[..], &CALLS, &branches].concat();
+    same_behaviour(&[&all], |program| !notices_calls(program));
 }
 
 #[test]
@@ -96,9 +119,13 @@ fn references_are_neither_leaked_nor_lost() {
             text.trim().parse::<i64>().expect("a number")
         };
         let mut all = vec![counted("plain")];
-        for options in [&["--plugin", "callcount"][..], &["--plugin", "allsites"]] {
+        for options in [
+            &["--plugin", "callcount"][..],
+            &["--plugin", "allsites"],
+            &CALLS,
+        ] {
             instrument(python, folder.path(), options);
-            all.push(counted(options[1]));
+            all.push(counted(options[options.len() - 1]));
         }
         let busy = ["--plugin", "allsites", "--set", "allsites.busy=true"];
         instrument(python, folder.path(), &busy);

@@ -7,6 +7,7 @@ mod behaviour;
 mod book;
 mod branches;
 mod call_graph;
+mod calls;
 mod cfg;
 mod cli;
 mod compat;

@@ -214,8 +214,8 @@ fn plugins_of_another_layout_are_refused_and_of_a_grown_one_are_loaded() {
     // A view that has grown at its end: plugins that do not ask for it never notice.
     let folder = scratch();
     let (from, to) = (
-        "-> u16 {\n        0\n    }\n}",
-        "-> u16 {\n        0\n    }\n    fn grown(&self) -> u32 {\n        7\n    }\n}",
+        "-> RVec<Call<'_>> {\n        RVec::new()\n    }\n}",
+        "-> RVec<Call<'_>> {\n        RVec::new()\n    }\n    fn grown(&self) -> u32 {\n        7\n    }\n}",
     );
     let api = changed_api(&folder.path().join("grown"), from, to);
     let built = build("sample-plugin", &api, folder.path(), &["build", "--quiet"]);

@@ -302,7 +302,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "before",
         "print({exception})",
-        "{exception} is known at the sites `on_raise` and `on_resume` only",
+        "{exception} is known at the sites `on_raise`, `on_resume` and `handler` only",
     ),
     (
         "on_exit",
@@ -415,6 +415,8 @@ fn nothing_is_noticed_of_snippets_that_fail_or_have_handlers() {
         r#"sites={each_line="len([])", on_resume="len([])"}"#,
         r#"sites={on_yield="x = {yield_value}"}"#,
         r#"sites={each_line="try:\n    undefined_name\nexcept Exception:\n    pass"}"#,
+        r#"sites={before_call="(undefined_name, {callee})", after_call="[{result} for _ in undefined_name]", handler="h = lambda: {exception}\nh.missing"}"#,
+        r#"sites={before_call="try:\n    undefined_name\nexcept Exception:\n    pass", after_call="kept = {result}\n{result} = None\ntry:\n    undefined_name\nfinally:\n    {result} = kept", handler="try:\n    raise KeyError\nexcept KeyError:\n    pass"}"#,
         r#"sites={before="h = lambda: x", each_line="({arguments}, x)", after="x", on_raise="lambda: x", on_exit="h = lambda: {arg0}\nh()", on_resume="{arg0}"}"#,
     ];
     let fixed = [
@@ -428,11 +430,15 @@ fn nothing_is_noticed_of_snippets_that_fail_or_have_handlers() {
     ];
     let sites = sites.map(|sites| format!("snippets.{sites}"));
     let state = r#"snippets.sites={before="t = 1", each_line="t = 2", on_exit="t"}"#;
+    let timed =
+        r#"snippets.sites={before="t = 0", before_call="t = 1", after_call="t", handler="t = 2"}"#;
     let mut pipelines: Vec<Vec<&str>> = sites
         .iter()
         .map(|sites| [&fixed[..], &[sites]].concat())
         .collect();
-    pipelines.push([&fixed[..], &[state, "--set", "snippets.everywhere=true"]].concat());
+    for kept in [state, timed] {
+        pipelines.push([&fixed[..], &[kept, "--set", "snippets.everywhere=true"]].concat());
+    }
     let pipelines: Vec<&[&str]> = pipelines.iter().map(|pipeline| &pipeline[..]).collect();
     same_behaviour(&pipelines, |program| chosen.contains(&name_of(program)));
 }

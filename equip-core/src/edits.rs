@@ -203,7 +203,9 @@ pub fn site_name(site: Site) -> String {
         Site::Line(number)
         | Site::Instruction(number, _)
         | Site::BranchAt(number, _)
-        | Site::LoopAt(number, _) => format!("{kind}({number})"),
+        | Site::LoopAt(number, _)
+        | Site::BeforeCallAt(number)
+        | Site::AfterCallAt(number) => format!("{kind}({number})"),
         _ => kind.to_owned(),
     }
 }

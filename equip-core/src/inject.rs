@@ -3,12 +3,14 @@
 
 use equip_plugin_api::edit::{Edge, LoopEdge, OnError, Site, When};
 
+use crate::analysis::call_sites;
 use crate::body::{self, Body};
 use crate::declaration::{Declaration, Kind};
 use crate::edits::{Author, BadEdit, Edits, Requested, Templates};
+use crate::marshal::Objects;
 use crate::pyc::PycFile;
 use crate::rewrite;
-use crate::select::{Selection, Subject};
+use crate::select::{Pattern, Selection, Subject};
 
 /// Where in what is selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub enum At {
     Branch(Option<Edge>, Option<u32>),
     /// What happens at loops: all, or those with their head on one line.
     Loop(LoopEdge, Option<u32>),
+    /// Right before calls.
+    BeforeCall,
+    /// When they have returned.
+    AfterCall,
     /// The very start of selected modules.
     ModuleEnter(When),
     /// Their very end.
@@ -49,6 +55,8 @@ pub struct Injection {
     pub selection: Selection,
     /// Of several declarations of one qualname only the n-th, from 1, in code order.
     pub nth: Option<u32>,
+    /// Of calls only those of what is called so, as written.
+    pub calls: Option<Pattern>,
     /// The snippet; empty for what only imports.
     pub code: String,
     /// Statements at the top of the module.
@@ -133,14 +141,18 @@ impl Injection {
             At::ModuleEnter(when) => vec![Site::ModuleEnter(when)],
             At::ModuleExit(when) => vec![Site::ModuleExit(when)],
             At::Import => Vec::new(),
-            At::Line(line) => match of_body(pyc, one, rewrite::lines).contains(&line) {
+            At::BeforeCall if self.calls.is_none() => vec![Site::BeforeCall],
+            At::AfterCall if self.calls.is_none() => vec![Site::AfterCall],
+            At::BeforeCall => self.calls(pyc, one).map(Site::BeforeCallAt).collect(),
+            At::AfterCall => self.calls(pyc, one).map(Site::AfterCallAt).collect(),
+            At::Line(line) => match of_lines(pyc, one).contains(&line) {
                 true => vec![Site::Line(line)],
                 false => Vec::new(),
             },
             At::Branch(edge, None) => edges(edge).into_iter().map(Site::Branch).collect(),
             At::Loop(edge, None) => vec![Site::Loop(edge)],
             At::Branch(edge, Some(line)) => {
-                let at = of_body(pyc, one, rewrite::conditionals).into_iter();
+                let at = of_body(pyc, one, |body, _| rewrite::conditionals(body)).into_iter();
                 let at = at.filter(|(_, found)| *found == line);
                 let both = |index| {
                     edges(edge)
@@ -150,11 +162,28 @@ impl Injection {
                 at.flat_map(|(index, _)| both(index)).collect()
             }
             At::Loop(edge, Some(line)) => {
-                let at = of_body(pyc, one, rewrite::loop_heads).into_iter();
+                let at = of_body(pyc, one, |body, _| rewrite::loop_heads(body)).into_iter();
                 let at = at.filter(|(_, found)| *found == line);
                 at.map(|(index, _)| Site::LoopAt(index, edge)).collect()
             }
         }
+    }
+
+    /// The instructions of the calls that are meant.
+    fn calls(&self, pyc: &PycFile<'_>, one: &Declaration<'_>) -> impl Iterator<Item = u32> {
+        let all = of_body(pyc, one, call_sites).into_iter();
+        let wanted = self.calls.as_ref();
+        let meant =
+            all.filter(move |call| wanted.is_none_or(|name| name.matches_first(&call.name)));
+        meant.map(|call| call.at as u32)
+    }
+
+    /// All that is called in what it selects of a module, as written.
+    pub fn called(&self, pyc: &PycFile<'_>, subject: &Subject<'_, '_>) -> Vec<String> {
+        let all = subject.declarations().list.iter();
+        let selected = all.filter(|one| self.selects(subject, one));
+        let calls = selected.flat_map(|one| of_body(pyc, one, call_sites));
+        calls.map(|call| call.name).collect()
     }
 
     /// Lines of a module that it could have been about, had it named them.
@@ -166,17 +195,15 @@ impl Injection {
             }
             let second = |(_, line): (u32, u32)| line;
             match self.at {
-                At::Line(_) => found.extend(of_body(pyc, one, rewrite::lines)),
-                At::Branch(..) => found.extend(
-                    of_body(pyc, one, rewrite::conditionals)
-                        .into_iter()
-                        .map(second),
-                ),
-                At::Loop(..) => found.extend(
-                    of_body(pyc, one, rewrite::loop_heads)
-                        .into_iter()
-                        .map(second),
-                ),
+                At::Line(_) => found.extend(of_lines(pyc, one)),
+                At::Branch(..) => {
+                    let all = of_body(pyc, one, |body, _| rewrite::conditionals(body));
+                    found.extend(all.into_iter().map(second));
+                }
+                At::Loop(..) => {
+                    let all = of_body(pyc, one, |body, _| rewrite::loop_heads(body));
+                    found.extend(all.into_iter().map(second));
+                }
                 _ => {}
             }
         }
@@ -191,8 +218,17 @@ fn edges(edge: Option<Edge>) -> Vec<Edge> {
 }
 
 /// What is true of the body of a declaration; nothing of one that cannot be decoded.
-fn of_body<T: Default>(pyc: &PycFile<'_>, one: &Declaration<'_>, fact: fn(&Body) -> T) -> T {
+fn of_body<T: Default>(
+    pyc: &PycFile<'_>,
+    one: &Declaration<'_>,
+    fact: impl FnOnce(&Body, &Objects<'_>) -> T,
+) -> T {
     let code = pyc.objects.code(one.code);
     let body = code.and_then(|code| body::decode(pyc.isa, &pyc.objects, code).ok());
-    body.map(|body| fact(&body)).unwrap_or_default()
+    body.map(|body| fact(&body, &pyc.objects))
+        .unwrap_or_default()
+}
+
+fn of_lines(pyc: &PycFile<'_>, one: &Declaration<'_>) -> Vec<u32> {
+    of_body(pyc, one, |body, _| rewrite::lines(body))
 }

@@ -15,14 +15,14 @@ use abi_stable::abi_stability::abi_checking::{
 use abi_stable::library::{AbiHeaderRef, LibHeader};
 use abi_stable::std_types::{RResult, RSlice, RStr, RString, RVec};
 use equip_plugin_api::abi::{
-    self, Block, FlowEdge, Import, ImportedName, Info, Instr, LocalTypes, Loop, Parameter,
+    self, Block, Call, FlowEdge, Import, ImportedName, Info, Instr, LocalTypes, Loop, Parameter,
     PluginModuleRef, ProgramModule, RawEdits, RawEditsMut, RawError, RawNamed, RawPluginBox,
     RawProgram, RawProgramRef, RawSite, RawView, RawViewRef, RawVisitorBox, Use, interest,
 };
 use equip_plugin_api::edit::{OnError, Site, Value};
 use equip_plugin_api::view::Arrives;
 
-use crate::analysis::{self, Cfg, Exceptions};
+use crate::analysis::{self, CallSite, Cfg, Exceptions};
 use crate::body::{self, Arg, Body};
 use crate::code::CodeObject;
 use crate::declaration::{DeclId, Declaration, Declarations, Kind, ParameterKind};
@@ -889,6 +889,7 @@ struct Facts {
     /// Without and with exceptions.
     flows: [OnceCell<Flow>; 2],
     data: OnceCell<Result<Data, String>>,
+    calls: OnceCell<Vec<CallSite>>,
 }
 
 #[derive(Clone, Default)]
@@ -1257,6 +1258,19 @@ impl RawView for View<'_> {
     fn condition(&self, instr: u32) -> RStr<'_> {
         self.answer(|| Ok(self.data()?.condition(instr as usize).unwrap_or_default()))
             .into()
+    }
+
+    fn calls(&self) -> RVec<Call<'_>> {
+        self.answer(|| {
+            let (body, cell) = (self.body()?, &self.facts().calls);
+            let calls = cell.get_or_init(|| analysis::call_sites(body, &self.host.pyc.objects));
+            let calls = calls.iter().map(|call| Call {
+                name: call.name.as_str().into(),
+                instruction: call.at as u32,
+                line: body.instrs[call.at].location.line.max(0) as u32,
+            });
+            Ok(calls.collect())
+        })
     }
 
     fn operand(&self, instr: u32) -> RString {

@@ -130,6 +130,8 @@ pub struct Unmatched {
     pub selection: String,
     /// For an injection whose declarations are there, but not the line in them.
     pub line: Option<u32>,
+    /// For an injection at calls whose declarations are there, but no such call in them.
+    pub calls: Option<String>,
     /// Names close to what was written; lines, where the line is what is missing.
     pub near: Vec<String>,
 }
@@ -139,12 +141,13 @@ impl fmt::Display for Unmatched {
         let Unmatched {
             selection, near, ..
         } = self;
-        match self.line {
-            Some(line) => write!(
+        match (self.line, &self.calls) {
+            (Some(line), _) => write!(
                 f,
                 "line {line} has no such code in what `{selection}` matches"
             )?,
-            None => write!(f, "`{selection}` matches nothing")?,
+            (None, Some(calls)) => write!(f, "nothing that `{selection}` matches calls `{calls}`")?,
+            (None, None) => write!(f, "`{selection}` matches nothing")?,
         }
         match (self.line, near.is_empty()) {
             (_, true) => Ok(()),
@@ -852,11 +855,13 @@ impl Run<'_> {
                     Work::Plugin(_) => None,
                 };
                 let line = injection.and_then(|one| one.at.line());
-                if selected == 0 || line.is_some() && placed == 0 {
+                let calls = injection.and_then(|one| one.calls.as_ref());
+                if selected == 0 || (line.is_some() || calls.is_some()) && placed == 0 {
                     found.push((
                         step,
                         injection.map(|one| (index, one)),
                         line.filter(|_| selected > 0),
+                        calls.filter(|_| selected > 0),
                     ));
                 }
             }
@@ -868,10 +873,11 @@ impl Run<'_> {
             |step: usize, index: Option<usize>| self.steps[step].selections()[index.unwrap_or(0)];
         let wanted: Vec<_> = found
             .iter()
-            .map(|(step, injection, _)| selection(*step, injection.map(|(index, _)| index)))
+            .map(|(step, injection, ..)| selection(*step, injection.map(|(index, _)| index)))
             .collect();
         let mut names = select::Names::default();
         let mut lines: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); found.len()];
+        let mut called: Vec<BTreeSet<String>> = vec![BTreeSet::new(); found.len()];
         for module in program
             .modules
             .iter()
@@ -891,23 +897,32 @@ impl Run<'_> {
             let file = module.source.as_deref().unwrap_or(&module.pyc);
             let subject = select::Subject::new(&pyc, &declarations, &name, file);
             names.add(&subject, &wanted);
-            for ((_, injection, line), lines) in found.iter().zip(&mut lines) {
+            for (index, (_, injection, line, calls)) in found.iter().enumerate() {
                 if let (Some((_, injection)), Some(_)) = (injection, line) {
-                    lines.extend(injection.lines(&pyc, &subject));
+                    lines[index].extend(injection.lines(&pyc, &subject));
+                }
+                if let (Some((_, injection)), Some(_)) = (injection, calls) {
+                    called[index].extend(injection.called(&pyc, &subject));
                 }
             }
         }
-        let found = found.into_iter().zip(wanted).zip(lines);
-        let told = found.map(|(((step, injection, line), selection), lines)| Unmatched {
-            step,
-            injection: injection.map(|(index, _)| index),
-            plugin: self.steps[step].author.name.clone(),
-            selection: selection.text.clone(),
-            line,
-            near: match line {
-                Some(line) => vec![nearest_lines(lines.into_iter().collect(), line)],
-                None => select::near_misses(selection, &names),
-            },
+        let near = lines.into_iter().zip(called);
+        let found = found.into_iter().zip(wanted).zip(near);
+        let told = found.map(|((one, selection), (lines, called))| {
+            let (step, injection, line, calls) = one;
+            Unmatched {
+                step,
+                injection: injection.map(|(index, _)| index),
+                plugin: self.steps[step].author.name.clone(),
+                selection: selection.text.clone(),
+                line,
+                calls: calls.map(|calls| calls.text.clone()),
+                near: match (line, calls) {
+                    (Some(line), _) => vec![nearest_lines(lines.into_iter().collect(), line)],
+                    (None, Some(calls)) => select::near_names(&calls.text, &called),
+                    (None, None) => select::near_misses(selection, &names),
+                },
+            }
         });
         told.collect()
     }

@@ -16,6 +16,10 @@ pub const RETURN_VALUE: &str = "__equip_return_value__";
 pub const EXCEPTION: &str = "__equip_exception__";
 /// Reserved name of `{yield_value}`.
 pub const YIELD_VALUE: &str = "__equip_yield_value__";
+/// Reserved name of `{callee}`.
+pub const CALLEE: &str = "__equip_callee__";
+/// Reserved name of `{result}`.
+pub const RESULT: &str = "__equip_result__";
 /// Reserved name of the class `Exception`, whatever the program calls by that name.
 pub const EXCEPTION_CLASS: &str = "__equip_Exception__";
 /// The constant that says where a snippet stands, for the log of its errors.
@@ -57,10 +61,14 @@ pub enum Meaning {
     Arguments,
     /// The value about to be returned, live.
     ReturnValue,
-    /// The exception that leaves the function, or that was thrown in.
+    /// The exception that leaves the function, that was thrown in, or that is handled.
     Exception,
     /// The value that is yielded or was sent in, live.
     YieldValue,
+    /// What is called.
+    Callee,
+    /// What a call has returned, live.
+    Result,
 }
 
 /// One placeholder.
@@ -317,6 +325,8 @@ impl Template {
                         Meaning::ReturnValue => RETURN_VALUE.to_owned(),
                         Meaning::Exception => EXCEPTION.to_owned(),
                         Meaning::YieldValue => YIELD_VALUE.to_owned(),
+                        Meaning::Callee => CALLEE.to_owned(),
+                        Meaning::Result => RESULT.to_owned(),
                     };
                     match piece {
                         Piece::Formatted(_) => out.text.push_str(&format!("{{{name}}}")),
@@ -415,6 +425,8 @@ fn meaning(field: &str, own: &[&str]) -> Result<Meaning, String> {
         "return_value" => return Ok(Meaning::ReturnValue),
         "exception" => return Ok(Meaning::Exception),
         "yield_value" => return Ok(Meaning::YieldValue),
+        "callee" => return Ok(Meaning::Callee),
+        "result" => return Ok(Meaning::Result),
         _ => {}
     }
     if let Some(n) = field
@@ -439,6 +451,8 @@ fn meaning(field: &str, own: &[&str]) -> Result<Meaning, String> {
         "return_value",
         "exception",
         "yield_value",
+        "callee",
+        "result",
     ]);
     let near = nearest(field, &known)
         .map(|name| format!("; did you mean {{{name}}}?"))

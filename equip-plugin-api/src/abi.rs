@@ -240,6 +240,18 @@ pub struct Import<'a> {
     pub star: bool,
 }
 
+/// A call that the source makes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, StableAbi)]
+pub struct Call<'a> {
+    #[doc(hidden)]
+    pub name: RStr<'a>,
+    #[doc(hidden)]
+    pub instruction: u32,
+    #[doc(hidden)]
+    pub line: u32,
+}
+
 /// A module of a program.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, StableAbi)]
@@ -361,6 +373,9 @@ pub trait RawView {
     /// Major version times 256 plus minor; 0 where the host is older than this question.
     fn python(&self) -> u16 {
         0
+    }
+    fn calls(&self) -> RVec<Call<'_>> {
+        RVec::new()
     }
 }
 
@@ -838,6 +853,11 @@ impl From<Site> for RawSite {
             Site::BranchAt(index, edge) => (12, index, holds(edge)),
             Site::Loop(edge) => (13, 0, loop_edge(edge)),
             Site::LoopAt(index, edge) => (14, index, loop_edge(edge)),
+            Site::BeforeCall => (15, 0, 0),
+            Site::BeforeCallAt(index) => (16, index, 0),
+            Site::AfterCall => (17, 0, 0),
+            Site::AfterCallAt(index) => (18, index, 0),
+            Site::Handler => (19, 0, 0),
         };
         RawSite { kind, number, flag }
     }
@@ -883,6 +903,11 @@ impl RawSite {
             12 => Site::BranchAt(self.number, edge),
             13 => Site::Loop(loop_edge?),
             14 => Site::LoopAt(self.number, loop_edge?),
+            15 => Site::BeforeCall,
+            16 => Site::BeforeCallAt(self.number),
+            17 => Site::AfterCall,
+            18 => Site::AfterCallAt(self.number),
+            19 => Site::Handler,
             _ => return None,
         })
     }
@@ -1014,6 +1039,11 @@ mod tests {
             Site::BranchAt(5, Edge::False),
             Site::Loop(LoopEdge::Back),
             Site::LoopAt(5, LoopEdge::Exit),
+            Site::BeforeCall,
+            Site::BeforeCallAt(5),
+            Site::AfterCall,
+            Site::AfterCallAt(5),
+            Site::Handler,
         ] {
             assert_eq!(RawSite::from(site).site(), Some(site));
         }

@@ -154,6 +154,19 @@ pub enum Site {
     /// When a generator or coroutine goes on: `{yield_value}` is what was sent in (the value of the
     /// `yield`), `{exception}` what was thrown in; the other one is None.
     OnResume,
+    /// Right before each call that the source makes, one of [`Code::calls`](crate::view::Code::calls), when what is
+    /// called and all arguments have been evaluated; `{callee}` is what is called. `{site_lineno}` is the line of the call.
+    BeforeCall,
+    /// The same of the one call whose instruction has that index.
+    BeforeCallAt(u32),
+    /// When such a call has returned, not when it raises; `{result}` may be read and rebound.
+    AfterCall,
+    /// The same of the one call whose instruction has that index.
+    AfterCallAt(u32),
+    /// When an `except` clause is entered, before it binds the name behind `as`; `{exception}` is what it handles, in
+    /// `except*` the group of what it matched. `{site_lineno}` is the line of the `except`. `finally`, `with` and what else
+    /// the compiler handles exceptions for are none.
+    Handler,
 }
 
 /// Python source with placeholders, and the values of those that the host does not know.
@@ -314,6 +327,30 @@ impl Edits<'_> {
         self.at(Site::Loop(edge), snippet)
     }
 
+    /// Code that runs right before each call; it may read `{callee}`.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn before_call<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::BeforeCall, snippet)
+    }
+
+    /// Code that runs when a call has returned; may read and rebind `{result}`.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn after_call<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::AfterCall, snippet)
+    }
+
+    /// Code that runs when an `except` clause is entered; it may read `{exception}`.
+    ///
+    /// # Errors
+    /// As [`Edits::at`].
+    pub fn handler<'s>(&mut self, snippet: impl Into<Snippet<'s>>) -> crate::Result {
+        self.at(Site::Handler, snippet)
+    }
+
     /// Code at the very start of a module that is run as `__main__`.
     ///
     /// # Errors
@@ -416,6 +453,12 @@ pub enum SiteKind {
     Branch,
     /// [`Site::Loop`] and [`Site::LoopAt`]
     Loop,
+    /// [`Site::BeforeCall`] and [`Site::BeforeCallAt`]
+    BeforeCall,
+    /// [`Site::AfterCall`] and [`Site::AfterCallAt`]
+    AfterCall,
+    /// [`Site::Handler`]
+    Handler,
 }
 
 impl SiteKind {
@@ -435,6 +478,9 @@ impl SiteKind {
             SiteKind::OnResume => "on_resume",
             SiteKind::Branch => "branch",
             SiteKind::Loop => "loop",
+            SiteKind::BeforeCall => "before_call",
+            SiteKind::AfterCall => "after_call",
+            SiteKind::Handler => "handler",
         }
     }
 }
@@ -456,6 +502,9 @@ impl Site {
             Site::OnResume => SiteKind::OnResume,
             Site::Branch(_) | Site::BranchAt(..) => SiteKind::Branch,
             Site::Loop(_) | Site::LoopAt(..) => SiteKind::Loop,
+            Site::BeforeCall | Site::BeforeCallAt(_) => SiteKind::BeforeCall,
+            Site::AfterCall | Site::AfterCallAt(_) => SiteKind::AfterCall,
+            Site::Handler => SiteKind::Handler,
         }
     }
 }

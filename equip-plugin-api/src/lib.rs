@@ -67,7 +67,7 @@
 //! (literal braces doubled): `{method_name}` `{qualname}` `{class_name}` `{module_name}`
 //! `{file_name}` `{file_path}` `{lineno}` `{end_lineno}` `{site_lineno}` are constants; `{arg0}` …
 //! `{arg14}`, `{arguments}` and, at the sites that have them ([`Site`]), `{return_value}`,
-//! `{exception}` and `{yield_value}` are live expressions; values that come with the snippet are
+//! `{exception}`, `{yield_value}`, `{callee}` and `{result}` are live expressions; values that come with the snippet are
 //! constants. Names that a snippet assigns are private to the plugin in that function; all others
 //! are the function's, global or builtin. `nonlocal x` or `global x` writes the program's variable.
 //!
@@ -77,7 +77,8 @@
 //! class and module bodies, and where an error of `before` is not raised, it is None then.
 //!
 //! **Several plugins** at one function nest as decorators do: in pipeline order going in
-//! (`before`, `on_resume`), in reverse order coming out (`after`, `on_raise`, `on_exit`, `on_yield`).
+//! (`before`, `before_call`, `on_resume`), in reverse order coming out (`after`, `after_call`, `on_raise`, `on_exit`,
+//! `on_yield`).
 //! A `before` that raises is not followed by its own plugin's `on_raise` and `on_exit`; within one
 //! plugin `after` comes before `on_exit`, and so does `on_raise`.
 //!
@@ -131,8 +132,8 @@ pub mod prelude {
     pub use crate::opcode::Opcode;
     pub use crate::options::Schema;
     pub use crate::view::{
-        Arrives, Block, Class, Code, Definition, EdgeKind, Exceptions, Flow, FlowEdge, Import,
-        Instr, Kind, LocalTypes, Loop, Method, Module, Parameter, ParameterKind, Program,
+        Arrives, Block, Call, Class, Code, Definition, EdgeKind, Exceptions, Flow, FlowEdge,
+        Import, Instr, Kind, LocalTypes, Loop, Method, Module, Parameter, ParameterKind, Program,
         ProgramModule, Type, Types, Use,
     };
     pub use crate::visitor::{

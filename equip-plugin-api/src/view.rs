@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 pub use crate::abi::ProgramModule;
 pub use crate::abi::{
-    Block, FlowEdge, Import, ImportedName, Instr, LocalTypes, Loop, Parameter, Use,
+    Block, Call, FlowEdge, Import, ImportedName, Instr, LocalTypes, Loop, Parameter, Use,
 };
 use crate::abi::{RawProgramRef, RawViewRef, instr};
 use crate::opcode::Opcode;
@@ -164,6 +164,13 @@ impl Code<'_> {
     /// Its instructions.
     pub fn instructions(&self) -> &[Instr] {
         self.0.instructions().as_slice()
+    }
+
+    /// The calls that its source makes, in code order: what [`Site::BeforeCall`](crate::Site) and
+    /// [`Site::AfterCall`](crate::Site) are about, and their `…At` name one of. There may be several for one of
+    /// the source: CPython copies what stands in a `finally`. Where control never comes there is none.
+    pub fn calls(&self) -> Vec<Call<'_>> {
+        self.0.calls().into()
     }
 
     /// What an instruction's operand means, as `equip dis` shows it: the name of a variable, a constant.
@@ -378,6 +385,24 @@ impl Instr {
     /// Whether code may stand before it: [`Site::Instruction`](crate::Site) may name it.
     pub fn takes_code(&self) -> bool {
         self.flags & instr::TAKES_CODE != 0
+    }
+}
+
+impl Call<'_> {
+    /// What is called, as written: `print`, `cursor.execute`, `super().save`; a `?` for each part that is no name, as in
+    /// `?.strip`. Private names are as CPython has them (`self._Cart__total`).
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// The index of its instruction (of [`Instr::index`]).
+    pub fn instruction(&self) -> u32 {
+        self.instruction
+    }
+
+    /// Its line, if it has one.
+    pub fn line(&self) -> Option<u32> {
+        (self.line != 0).then_some(self.line)
     }
 }
 

@@ -55,6 +55,9 @@ pub const SITES: &[&str] = &[
     "each_line",
     "branch",
     "loop",
+    "before_call",
+    "after_call",
+    "handler",
     "module_enter",
     "module_exit",
     "import",
@@ -158,6 +161,11 @@ pub const INJECT: &[Key] = &[
         "edge",
         Holds::Choice(EDGES),
         "Of branch: true or false, both where nothing is said. Of loop: head, back or exit.",
+    ),
+    key(
+        "calls",
+        Holds::Text,
+        "Of before_call and after_call: only calls of what is called so, as written: *.execute. All where nothing is said.",
     ),
     key(
         "when",

@@ -320,7 +320,7 @@ impl Preparing<'_> {
                 }
                 Slot::Inject(step) => (
                     step.name.clone(),
-                    step.places.first().map(|(at, _)| at.clone()),
+                    step.places.first().map(|places| places.selection.clone()),
                 ),
             };
             if taken.insert(name.clone(), ()).is_some() {
@@ -588,8 +588,11 @@ impl Prepared {
             }
             match (&self.file, self.selection_of(one)) {
                 (Some(file), Some(at)) => {
-                    let message =
-                        format!("this selection matches nothing in {}", self.shown_targets());
+                    let targets = self.shown_targets();
+                    let message = match one.calls {
+                        Some(_) => format!("nothing that is selected in {targets} calls this"),
+                        None => format!("this selection matches nothing in {targets}"),
+                    };
                     let mut said = Diagnostic::error(at, message, "").warning();
                     if !one.near.is_empty() {
                         said = said.help(format!("near misses: {}", one.near.join(", ")));
@@ -635,7 +638,11 @@ impl Prepared {
     fn selection_of(&self, one: &Unmatched) -> Option<std::ops::Range<usize>> {
         match (self.slots.get(one.step)?, one.injection) {
             (Slot::Plugin { select, .. }, None) => select.as_ref().map(|select| select.1.clone()),
-            (Slot::Inject(step), Some(index)) => step.places.get(index).map(|(at, _)| at.clone()),
+            (Slot::Inject(step), Some(index)) => {
+                let places = step.places.get(index)?;
+                let calls = places.calls.clone().filter(|_| one.calls.is_some());
+                Some(calls.unwrap_or_else(|| places.selection.clone()))
+            }
             _ => None,
         }
     }
@@ -656,14 +663,14 @@ impl Prepared {
             _ => String::new(),
         };
         let Some(snippet) = &problem.snippet else {
-            let at = step.places.first()?.0.clone();
+            let at = step.places.first()?.selection.clone();
             return Some(Diagnostic::error(at, problem.message.clone(), label));
         };
         let index = step
             .injections
             .iter()
             .position(|one| one.code == snippet.text)?;
-        let code = step.places[index].1.clone()?;
+        let code = step.places[index].code.clone()?;
         let part = snippet.offset..snippet.offset + snippet.len;
         let at = read::inside(&file.text, &code, &snippet.text, part);
         Some(Diagnostic::error(at, problem.message.clone(), label))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use equip_core::inject::{At, Injection};
-use equip_core::select::Selection;
+use equip_core::select::{Pattern, Selection};
 use equip_core::snippet::{Template, nearest};
 use equip_core::{Edge, LoopEdge, OnError, Site, When};
 use serde_json::Value as Json;
@@ -57,10 +57,18 @@ pub struct PluginStep {
 pub struct InjectStep {
     pub name: String,
     pub injections: Vec<Injection>,
-    /// For each: its selection, its code.
-    pub places: Vec<(Range<usize>, Option<Range<usize>>)>,
+    /// Where what each of them says stands.
+    pub places: Vec<InjectPlaces>,
     /// All that decides what they do, as the hash of the pipeline takes it.
     pub options: Vec<Json>,
+}
+
+/// Where parts of an injection stand.
+#[derive(Debug)]
+pub struct InjectPlaces {
+    pub selection: Range<usize>,
+    pub code: Option<Range<usize>>,
+    pub calls: Option<Range<usize>>,
 }
 
 struct Reader<'t> {
@@ -307,12 +315,11 @@ impl Reader<'_> {
         Some(step)
     }
 
-    #[allow(clippy::type_complexity)]
     fn injection(
         &mut self,
         table: &Table<'_>,
         at: Range<usize>,
-    ) -> Option<(Injection, (Range<usize>, Option<Range<usize>>), Json)> {
+    ) -> Option<(Injection, InjectPlaces, Json)> {
         for key in ["at", "match"] {
             if table.get(key).is_none() {
                 self.missing(at.clone(), "inject", key);
@@ -385,6 +392,7 @@ impl Reader<'_> {
         for (key, sites) in [
             ("line", &["line", "branch", "loop"][..]),
             ("when", &["module_enter", "module_exit"]),
+            ("calls", &["before_call", "after_call"]),
         ] {
             if let Some((name, _)) = table.get_key_value(key)
                 && !sites.contains(&site.text.as_str())
@@ -423,6 +431,18 @@ impl Reader<'_> {
             );
             self.error(at, problem.message, "in this code");
         }
+        let called = text(table, "calls");
+        let calls = called
+            .as_ref()
+            .map(|text| (Pattern::called(&text.text), text));
+        let calls = match calls {
+            None => None,
+            Some((Ok(pattern), _)) => Some(pattern),
+            Some((Err(error), text)) => {
+                self.error(text.at.clone(), error.message, "in this pattern");
+                return None;
+            }
+        };
         let rule = text(table, "on_error").map(|text| text.text);
         let nth = table.get("nth").and_then(|value| number(value.get_ref()));
         let public = table
@@ -432,12 +452,13 @@ impl Reader<'_> {
         let options = serde_json::json!({
             "at": site.text, "match": selection.text, "code": code.as_ref().map(|code| &code.text), "imports": imports,
             "public": public, "on_error": rule, "line": line, "edge": edge.map(|edge| edge.text), "nth": nth,
-            "when": text(table, "when").map(|when| when.text),
+            "when": text(table, "when").map(|when| when.text), "calls": called.as_ref().map(|calls| &calls.text),
         });
         let injection = Injection {
             at: whole,
             selection,
             nth,
+            calls,
             code: code
                 .as_ref()
                 .map(|code| code.text.clone())
@@ -448,7 +469,12 @@ impl Reader<'_> {
                 .and_then(|rule| OnError::named(&rule))
                 .unwrap_or_default(),
         };
-        Some((injection, (selected?.at, code.map(|code| code.at)), options))
+        let places = InjectPlaces {
+            selection: selected?.at,
+            code: code.map(|code| code.at),
+            calls: called.map(|calls| calls.at),
+        };
+        Some((injection, places, options))
     }
 }
 
@@ -465,6 +491,9 @@ fn plain_site(name: &str, when: Option<&str>) -> At {
         "on_yield" => At::Site(Site::OnYield),
         "on_resume" => At::Site(Site::OnResume),
         "each_line" => At::Site(Site::EachLine),
+        "before_call" => At::BeforeCall,
+        "after_call" => At::AfterCall,
+        "handler" => At::Site(Site::Handler),
         "module_enter" => At::ModuleEnter(when),
         "module_exit" => At::ModuleExit(when),
         _ => At::Import,

@@ -24,6 +24,17 @@ const MAX_DEPTH: u32 = 64;
 /// So are larger ones, counted without regard to what they share.
 const MAX_SIZE: u32 = 4096;
 
+/// What stands on the stack beside what is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// A NULL.
+    Null,
+    /// The object that a method is called on, or a NULL: that instruction left it, when it loaded the method.
+    Object(usize),
+    /// The first argument, as in calls that the compiler makes, and of decorators.
+    Argument,
+}
+
 /// A call, by the instruction that makes it. A `with` statement's call of `__enter__` is one, and so is that
 /// of `super` that comes with an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +45,8 @@ pub struct Call {
     pub arguments: Vec<Expression>,
     /// Names of the keyword arguments; `**` for a mapping of them.
     pub keywords: Vec<String>,
+    /// What stands beside what is called.
+    pub beside: Beside,
 }
 
 /// The trees of a body that are of interest, by index of the instruction.
@@ -69,6 +82,8 @@ impl Expressions {
 #[derive(Clone, Debug)]
 enum Value {
     Null,
+    /// What that instruction leaves beside a method: its object, or NULL.
+    Object(usize),
     Tree(Arc<Expression>, Shape),
 }
 
@@ -109,6 +124,7 @@ impl Value {
     fn is(&self, other: &Value) -> bool {
         match (self, other) {
             (Value::Null, Value::Null) => true,
+            (Value::Object(one), Value::Object(other)) => one == other,
             (Value::Tree(one, _), Value::Tree(other, _)) => Arc::ptr_eq(one, other) || one == other,
             _ => false,
         }
@@ -278,7 +294,7 @@ impl<'m, 'o> Machine<'m, 'o> {
     fn tree(&mut self) -> (Arc<Expression>, Shape) {
         match self.pop() {
             Value::Tree(tree, shape) => (tree, shape),
-            Value::Null => (
+            Value::Null | Value::Object(_) => (
                 Arc::new(Expression::Constant("NULL".to_owned())),
                 Shape::LEAF,
             ),
@@ -294,7 +310,7 @@ impl<'m, 'o> Machine<'m, 'o> {
                 shape = shape.with(its);
                 Arc::unwrap_or_clone(tree)
             }
-            Value::Null => Expression::Constant("NULL".to_owned()),
+            Value::Null | Value::Object(_) => Expression::Constant("NULL".to_owned()),
         });
         (trees.collect(), shape)
     }
@@ -438,21 +454,25 @@ impl<'m, 'o> Machine<'m, 'o> {
         mut shape: Shape,
     ) {
         let (second, first) = (self.pop(), self.pop());
-        let (function, its) = match (first, second) {
+        let (function, its, beside) = match (first, second) {
             (Value::Tree(function, its), Value::Null)
-            | (Value::Null, Value::Tree(function, its)) => (function, its),
+            | (Value::Null, Value::Tree(function, its)) => (function, its, Beside::Null),
+            (Value::Tree(function, its), Value::Object(load)) => {
+                (function, its, Beside::Object(load))
+            }
             // A decorator, or a comprehension: their argument is where an object would be.
             (Value::Tree(function, its), Value::Tree(own, more)) => {
                 arguments.insert(0, (*own).clone());
                 shape = shape.with(more);
-                (function, its)
+                (function, its, Beside::Argument)
             }
-            (Value::Null, Value::Null) => return self.unknown(at),
+            _ => return self.unknown(at),
         };
         let call = Call {
             function: (*function).clone(),
             arguments: arguments.clone(),
             keywords: keywords.clone(),
+            beside,
         };
         self.found.calls.insert(at, call);
         let tree = Expression::Call {
@@ -617,12 +637,13 @@ impl<'m, 'o> Machine<'m, 'o> {
             (O::LOAD_ATTR, Arg::Name(name, flags)) => {
                 let name = self.name(name);
                 self.unary(at, |value| E::Attribute(value, name));
-                self.stack.extend((flags & 1 != 0).then_some(Value::Null));
+                self.stack
+                    .extend((flags & 1 != 0).then_some(Value::Object(at)));
             }
             (O::LOAD_METHOD, Arg::Name(name, _)) => {
                 let name = self.name(name);
                 self.unary(at, |value| E::Attribute(value, name));
-                self.stack.push(Value::Null);
+                self.stack.push(Value::Object(at));
             }
             (O::LOAD_SUPER_ATTR, Arg::Name(name, flags)) => {
                 let (mut all, shape) = self.trees(3);
@@ -638,6 +659,7 @@ impl<'m, 'o> Machine<'m, 'o> {
                     function: function.clone(),
                     arguments: written.clone(),
                     keywords: Vec::new(),
+                    beside: Beside::Null,
                 };
                 self.found.calls.insert(at, made);
                 let call = E::Call {
@@ -647,14 +669,15 @@ impl<'m, 'o> Machine<'m, 'o> {
                 };
                 let tree = E::Attribute(Arc::new(call), self.name(name));
                 self.push(at, tree, shape.above());
-                self.stack.extend((flags & 1 != 0).then_some(Value::Null));
+                self.stack
+                    .extend((flags & 1 != 0).then_some(Value::Object(at)));
             }
             (O::LOAD_SPECIAL, _) => {
                 let name = listed(isa.special_methods, number)
                     .unwrap_or("?")
                     .to_owned();
                 self.unary(at, |value| E::Attribute(value, name));
-                self.stack.push(Value::Null);
+                self.stack.push(Value::Object(at));
             }
             (O::BEFORE_WITH, _) => {
                 let (value, shape) = self.tree();

@@ -32,15 +32,17 @@ pub mod imports;
 mod names;
 
 pub mod call_graph;
+pub mod call_sites;
 
 pub use assigned::DefinitelyAssigned;
 pub use call_graph::{CallGraph, Callee, Site, call_graph};
+pub use call_sites::{CallSite, call_sites};
 pub use cfg::{Block, Cfg, Edge, EdgeKind, Exceptions};
 pub use constants::{Constant, Constants};
 pub use control_dependence::{Dependence, control_dependence};
 pub use definitions::{Chains, Definition, ReachingDefinitions};
 pub use dominators::{Dominators, dominators, post_dominators};
-pub use evaluate::{Call, Expressions};
+pub use evaluate::{Beside, Call, Expressions};
 pub use expression::Expression;
 pub use frontier::{Frontiers, dominance_frontiers, post_dominance_frontiers};
 pub use imports::{ImportGraph, Imported, Module, import_graph};

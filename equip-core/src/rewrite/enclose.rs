@@ -311,6 +311,7 @@ impl Plan<'_> {
             at: catch.at,
             starts: false,
             subject: Some(Subject::Exception),
+            callee: None,
             quiet: false,
         };
         if let Some(intrinsic) = catch.converts {

@@ -17,14 +17,15 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use equip_plugin_api::edit::{Edge, LoopEdge, OnError, Position, Site, Value};
+use equip_plugin_api::edit::{Edge, LoopEdge, OnError, Position, Site, SiteKind, Value};
 use equip_plugin_api::view::Arrives;
 use rustc_hash::FxHashMap;
 
+use crate::analysis::{Beside, CallSite, call_sites};
 use crate::body::{self, Arg, Body, Handler, HandlerId, Instr, Label, Location};
 use crate::declaration::Parameter;
 use crate::fragment::Fragment;
-use crate::isa::{Flow, Opcode, Operand};
+use crate::isa::{Flow, NullSlot, Opcode, Operand};
 use crate::marshal::Objects;
 use crate::snippet::{Meaning, Template};
 use sites::Point;
@@ -196,6 +197,19 @@ pub fn rewrite<'a>(
     Ok(done.0)
 }
 
+/// What is worked out about a body when the first site asks for it.
+#[derive(Default)]
+struct Known {
+    arrivals: OnceCell<Vec<Point>>,
+    calls: OnceCell<Vec<CallSite>>,
+}
+
+impl Known {
+    fn calls(&self, body: &Body, objects: &Objects<'_>) -> &[CallSite] {
+        self.calls.get_or_init(|| call_sites(body, objects))
+    }
+}
+
 /// Splices all probes into a body, with names that live from site to site where `state` says; also
 /// which of these were stored too deep.
 fn splice_all<'a>(
@@ -208,10 +222,10 @@ fn splice_all<'a>(
     state: &State,
 ) -> Result<(Body, BTreeSet<u32>), (usize, Refusal)> {
     let mut placed = Vec::with_capacity(probes.len());
-    let arrivals = OnceCell::new();
+    let known = Known::default();
     for (index, probe) in probes.iter().enumerate() {
         check_meanings(probe, host).map_err(|refusal| (index, refusal))?;
-        let (points, phase, order) = points(&body, objects, host, probe, index as i64, &arrivals)
+        let (points, phase, order) = points(&body, objects, host, probe, index as i64, &known)
             .map_err(|refusal| (index, refusal))?;
         placed.extend(points.into_iter().map(|point| {
             let phase = match phase {
@@ -300,6 +314,7 @@ fn splice_all<'a>(
         handler.depth += kept;
     }
     let body_isa = body.isa;
+    let callees = Callees::of(&mut body, known.calls.get(), &placed, probes, &depth_at);
     let wrapper = enclose::Wrapper::of(&body);
     let old = std::mem::take(&mut body.instrs);
     let old_labels = body.labels.clone();
@@ -354,6 +369,9 @@ fn splice_all<'a>(
             splicer.at_level(level);
             let handler = instr.handler.filter(|_| kept == 0 || at >= room_at);
             splicer.out.push(Instr { handler, ..*instr });
+            if callees.is_bound(at) {
+                splicer.push_null_beside(instr);
+            }
             continue;
         }
         // The end of a delegation of 3.11, where probes stand in it.
@@ -384,6 +402,7 @@ fn splice_all<'a>(
                 at: Some(at),
                 starts: false,
                 subject: Some(Subject::Yield),
+                callee: None,
                 quiet: false,
             };
             splicer.at_level(level);
@@ -436,7 +455,12 @@ fn splice_all<'a>(
                 depth,
                 at: Some(at),
                 starts: at_start(probe),
-                subject: (probe.place == Place::At(Site::OnResume)).then_some(Subject::Yield),
+                subject: match probe.place {
+                    Place::At(Site::OnResume) => Some(Subject::Yield),
+                    Place::At(Site::AfterCall | Site::AfterCallAt(_)) => Some(Subject::Result),
+                    place => handled(place),
+                },
+                callee: None,
             };
             splicer.at_level(level_of(probe));
             splicer
@@ -463,6 +487,7 @@ fn splice_all<'a>(
             at: Some(at),
             starts: false,
             subject: None,
+            callee: None,
             quiet: false,
         };
         splicer.at_level(level);
@@ -497,6 +522,7 @@ fn splice_all<'a>(
             for placed in group {
                 let stub = SiteState {
                     line: told(&placed.point, from as usize),
+                    subject: handled(probes[placed.probe].place),
                     ..stub
                 };
                 splicer.at_level(level_of(&probes[placed.probe]));
@@ -599,11 +625,15 @@ fn splice_all<'a>(
                     let handler = old[sites::suspended(&old, at)].handler;
                     (Some(Subject::Yield), handler)
                 }
-                _ => (None, instr.handler),
+                place => (handled(place), instr.handler),
             };
+            let callee = callees.places.get(&at);
             let site = SiteState {
                 depth,
                 subject,
+                callee: callee
+                    .filter(|_| is_before_call(probe.place))
+                    .map(|place| place + kept),
                 line: told(&placed.point, at),
                 handler: splicer.reachable(handler, depth),
                 quiet: !jumped_to[at] && splicer.goes_on(site.location),
@@ -626,6 +656,9 @@ fn splice_all<'a>(
         }
         emitted[at] = splicer.out.len() as u32;
         splicer.out.push(last);
+        if callees.is_bound(at) {
+            splicer.push_null_beside(instr);
+        }
     }
     moved[old.len()] = splicer.out.len() as u32;
     for (from, label) in stubbed {
@@ -676,6 +709,81 @@ fn splice_all<'a>(
         body.stacksize = body.stacksize.max(depths.max);
     }
     Ok((body, deep))
+}
+
+/// What is on the top of the stack where a handler begins.
+fn handled(place: Place) -> Option<Subject> {
+    (place == Place::At(Site::Handler)).then_some(Subject::Exception)
+}
+
+fn is_before_call(place: Place) -> bool {
+    matches!(place, Place::At(Site::BeforeCall | Site::BeforeCallAt(_)))
+}
+
+/// The calls whose callees probes read.
+struct Callees {
+    /// By the first instruction of a call, which slot of the stack holds what is called.
+    places: FxHashMap<usize, u32>,
+    /// Instructions that load a method.
+    bound: BTreeSet<usize>,
+}
+
+impl Callees {
+    /// A method that a probe reads is loaded as its attribute's value is, bound to its object: as a function, with the object
+    /// beside it, CPython keeps it only where it can, which up to 3.12 nothing but a NULL tells.
+    fn of(
+        body: &mut Body,
+        calls: Option<&Vec<CallSite>>,
+        placed: &[Placed],
+        probes: &[Probe<'_>],
+        depth_at: &dyn Fn(usize) -> i32,
+    ) -> Self {
+        let mut callees = Callees {
+            places: FxHashMap::default(),
+            bound: BTreeSet::new(),
+        };
+        let reads = |placed: &&Placed| {
+            let probe = &probes[placed.probe];
+            is_before_call(probe.place) && probe.template.uses(|m| *m == Meaning::Callee).is_some()
+        };
+        let calls = calls.map_or(&[][..], Vec::as_slice);
+        for placed in placed.iter().filter(reads) {
+            let first = placed.point.at as usize;
+            let Ok(index) = calls.binary_search_by_key(&first, |call| call.first) else {
+                continue;
+            };
+            let call = &calls[index];
+            if depth_at(call.at) < 0 {
+                continue;
+            }
+            // Of the two slots for what is called and what stands beside it, the lower one has the result afterwards.
+            let instr = &body.instrs[call.at];
+            let effect = body.isa.info(instr.opcode).effect.of(instr.effect_arg());
+            let lower = i64::from(depth_at(call.at)) + effect - 1;
+            let above =
+                body.isa.null_slot == NullSlot::BelowCallable && call.beside != Beside::Argument;
+            callees
+                .places
+                .insert(first, lower as u32 + u32::from(above));
+            let Beside::Object(load) = call.beside else {
+                continue;
+            };
+            if callees.bound.insert(load) {
+                let instr = &mut body.instrs[load];
+                if instr.opcode == Opcode::LOAD_METHOD {
+                    instr.opcode = Opcode::LOAD_ATTR;
+                } else if let Arg::Name(_, flags) = &mut instr.arg {
+                    *flags &= !1;
+                }
+            }
+        }
+        callees
+    }
+
+    /// Whether that instruction leaves a bound method now, without what stands beside it.
+    fn is_bound(&self, at: usize) -> bool {
+        self.bound.contains(&at)
+    }
 }
 
 /// Gives the instructions whose exceptions do not come by a point handlers of their own, which lead behind it: their
@@ -756,9 +864,27 @@ fn check_meanings(probe: &Probe<'_>, host: &Host<'_>) -> Result<(), Refusal> {
     };
     only(
         Meaning::Exception,
-        &[Site::OnRaise, Site::OnResume],
-        "{exception} is known at the sites `on_raise` and `on_resume` only",
+        &[Site::OnRaise, Site::OnResume, Site::Handler],
+        "{exception} is known at the sites `on_raise`, `on_resume` and `handler` only",
     )?;
+    let kind = match probe.place {
+        Place::At(site) => Some(site.kind()),
+        _ => None,
+    };
+    let calls = [
+        (Meaning::Callee, SiteKind::BeforeCall, "callee"),
+        (Meaning::Result, SiteKind::AfterCall, "result"),
+    ];
+    for (meaning, site, name) in &calls {
+        let used = template.uses(|m| m == meaning);
+        if let Some(offset) = used.filter(|_| kind != Some(*site)) {
+            let mut message = format!("{{{name}}} is known at the site `{}` only", site.name());
+            if let Some((_, here, has)) = calls.iter().find(|(_, here, _)| kind == Some(*here)) {
+                message += &format!(": `{}` has {{{has}}}", here.name());
+            }
+            return Err(Refusal::at(offset, message));
+        }
+    }
     only(
         Meaning::YieldValue,
         &[Site::OnYield, Site::OnResume],
@@ -798,6 +924,10 @@ const LAYER: i64 = 1 << 32;
 /// Added to the order of an edge, which control takes before it comes anywhere.
 const EDGES: i64 = 1 << 40;
 
+/// Added to the order of what stands right before a call, behind all else that stands there, and taken from that of what
+/// stands right behind it.
+const CALLS: i64 = 1 << 41;
+
 /// Added to the order of what a loop does: control leaves one, or comes back, before it comes to a head.
 fn round(what: LoopEdge) -> i64 {
     match what {
@@ -812,9 +942,17 @@ fn points(
     host: &Host<'_>,
     probe: &Probe<'_>,
     index: i64,
-    arrivals: &OnceCell<Vec<Point>>,
+    known: &Known,
 ) -> Result<(Vec<Point>, Phase, i64), Refusal> {
-    let lines = || arrivals.get_or_init(|| sites::lines(body));
+    let lines = || known.arrivals.get_or_init(|| sites::lines(body));
+    let calls = || known.calls(body, objects);
+    let call = |at: u32| {
+        let found = calls().binary_search_by_key(&(at as usize), |call| call.at);
+        let found = found.map(|index| &calls()[index]);
+        found.map_err(|_| {
+            Refusal::Site(format!("instruction {at} is no call that the source makes"))
+        })
+    };
     let module_only = |points| match host.scope {
         Scope::Module => Ok(points),
         _ => Err(Refusal::Site("this site is a module's".to_owned())),
@@ -883,6 +1021,25 @@ fn points(
             }
             (points, Phase::Jumping, index + round(what))
         }
+        Place::At(Site::BeforeCall) => {
+            let points = calls().iter().map(sites::before_call).collect();
+            (points, Phase::Always, index + CALLS)
+        }
+        Place::At(Site::BeforeCallAt(at)) => (
+            vec![sites::before_call(call(at)?)],
+            Phase::Always,
+            index + CALLS,
+        ),
+        Place::At(Site::AfterCall) => {
+            let points = calls().iter().map(sites::after_call).collect();
+            (points, Phase::Falling, -index - CALLS)
+        }
+        Place::At(Site::AfterCallAt(at)) => (
+            vec![sites::after_call(call(at)?)],
+            Phase::Falling,
+            -index - CALLS,
+        ),
+        Place::At(Site::Handler) => (sites::handlers(body), Phase::Jumping, index - EDGES),
         Place::At(Site::Instruction(at, position)) => {
             let after = position == Position::After;
             let point = sites::beside(body, at as usize, after);
@@ -924,6 +1081,19 @@ pub fn conditionals(body: &Body) -> Vec<(u32, u32)> {
     found
         .map(|at| (at as u32, body.instrs[at].location.line.max(0) as u32))
         .collect()
+}
+
+/// Where `except` clauses begin, with their lines.
+pub fn handlers(body: &Body) -> Vec<(u32, u32)> {
+    let points = sites::handlers(body).into_iter();
+    let lines = points.map(|point| {
+        let of = point.from.unwrap_or(point.at);
+        (
+            point.at,
+            body.instrs[of as usize].location.line.max(0) as u32,
+        )
+    });
+    lines.collect()
 }
 
 /// The line that an arrival is at.
@@ -1041,6 +1211,22 @@ impl Splicer<'_, '_, '_> {
             self.body.labels[label.0 as usize] = self.out.len() as u32;
         }
         Some(long)
+    }
+
+    /// Behind a method that is loaded bound: what its call wants in the place of the object.
+    fn push_null_beside(&mut self, load: &Instr) {
+        self.out.push(Instr {
+            opcode: Opcode::PUSH_NULL,
+            arg: Arg::None,
+            ..*load
+        });
+        if self.body.isa.null_slot == NullSlot::BelowCallable {
+            self.out.push(Instr {
+                opcode: Opcode::SWAP,
+                arg: Arg::Int(2),
+                ..*load
+            });
+        }
     }
 
     /// Before the suspension of a delegation. In CPython 3.11 `throw` itself pops the delegate when that

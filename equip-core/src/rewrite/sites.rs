@@ -1,9 +1,12 @@
 //! Where: from a site to positions in a body.
 
+use std::collections::BTreeSet;
+
 use equip_plugin_api::edit::{Edge, LoopEdge};
 use equip_plugin_api::view::Arrives;
 
 use super::loops::of_source;
+use crate::analysis::CallSite;
 use crate::analysis::cfg::jumps_if;
 use crate::body::{Arg, Body, Instr};
 use crate::code::flags;
@@ -277,6 +280,70 @@ fn is_of_compiler(body: &Body, at: usize) -> bool {
             .next()
             .is_some_and(|instr| instr.opcode == O::LOAD_COMMON_CONSTANT),
         _ => false,
+    }
+}
+
+/// Right before a call, where all that it takes is on the stack.
+pub fn before_call(call: &CallSite) -> Point {
+    Point::every_way(call.first)
+}
+
+/// Right behind it, where its result is on the top.
+pub fn after_call(call: &CallSite) -> Point {
+    Point {
+        from: Some(call.at as u32),
+        ..Point::falling(call.at + 1)
+    }
+}
+
+/// Where `except` clauses begin, with the exception on the top: behind the test that it matches, or where one without
+/// a test drops it.
+pub fn handlers(body: &Body) -> Vec<Point> {
+    let all = 0..body.instrs.len();
+    // A clause without a test is where no other matches, or where the handler begins.
+    let conditional = |at: &usize| asks(body, *at) == Some(Opcode::CHECK_EXC_MATCH);
+    let other = all.clone().filter(conditional).filter_map(|at| {
+        let Arg::Jump(target) = body.instrs[at].arg else {
+            return None;
+        };
+        Some(body.at(target))
+    });
+    let other: BTreeSet<usize> = other.collect();
+    let is_bare = |at: usize| {
+        let begins = at > 0 && is(body, at - 1, Opcode::PUSH_EXC_INFO);
+        is(body, at, Opcode::POP_TOP) && (begins && !leaves(body, at) || other.contains(&at))
+    };
+    let bare = |at: usize| is_bare(at).then(|| Point::every_way(at));
+    all.filter_map(|at| clause(body, at).or_else(|| bare(at)))
+        .collect()
+}
+
+/// Whether an exception is dropped by a `finally` that begins with `return`, `break` or `continue`: then all that drops it is of that
+/// statement, where a clause without a test is around its first one. (Without columns, of a clause on one line nobody
+/// could tell.)
+fn leaves(body: &Body, at: usize) -> bool {
+    let location = |at: usize| body.instrs[at].location;
+    is(body, at + 1, Opcode::POP_EXCEPT) && location(at) == location(at + 1)
+}
+
+/// Behind the conditional that asks whether a clause matches.
+fn clause(body: &Body, at: usize) -> Option<Point> {
+    let jumps = jumps_if(body.instrs[at].opcode)?;
+    match asks(body, at)? {
+        Opcode::CHECK_EXC_MATCH => edge(body, at, jumps),
+        // It asks whether the group that matches is None.
+        _ => edge(body, at, !jumps),
+    }
+}
+
+/// By which instruction a conditional jump asks whether an `except` clause matches, if it does.
+fn asks(body: &Body, at: usize) -> Option<Opcode> {
+    jumps_if(body.instrs[at].opcode)?;
+    let above = |n: usize| at.checked_sub(n).map(|at| body.instrs[at].opcode);
+    match (above(1)?, above(2)) {
+        (Opcode::CHECK_EXC_MATCH, _) => Some(Opcode::CHECK_EXC_MATCH),
+        (Opcode::COPY, Some(Opcode::CHECK_EG_MATCH)) => Some(Opcode::CHECK_EG_MATCH),
+        _ => None,
     }
 }
 

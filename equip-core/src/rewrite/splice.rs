@@ -16,7 +16,8 @@ use crate::fragment::{Fragment, reads_global};
 use crate::isa::{ClassDeref, Docstring, Flow, NullSlot, Opcode};
 use crate::marshal::{ObjectId, Objects};
 use crate::snippet::{
-    self, ERROR_SITE, EXCEPTION, EXCEPTION_CLASS, Meaning, RESERVED, RETURN_VALUE, YIELD_VALUE,
+    self, CALLEE, ERROR_SITE, EXCEPTION, EXCEPTION_CLASS, Meaning, RESERVED, RESULT, RETURN_VALUE,
+    YIELD_VALUE,
 };
 
 /// Objects that edits add to a file, each once.
@@ -42,12 +43,14 @@ pub(super) struct SiteState {
     pub starts: bool,
     /// What is on the top of the stack there, for the snippet to read.
     pub subject: Option<Subject>,
+    /// Before a call, which slot of the stack holds what is called, counted from the bottom.
+    pub callee: Option<u32>,
     /// Whether control only ever falls in from an instruction of the same line: nobody is told of a line
     /// there.
     pub quiet: bool,
 }
 
-/// What a site is about, which is on the stack there.
+/// What a site is about, which is on the stack there: on its top, but for what is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     /// The value that is returned.
@@ -56,10 +59,20 @@ pub(super) enum Subject {
     Yield,
     /// The exception.
     Exception,
+    /// What is called.
+    Callee,
+    /// What a call has returned.
+    Result,
 }
 
 impl Subject {
-    const ALL: [Subject; 3] = [Subject::Return, Subject::Yield, Subject::Exception];
+    const ALL: [Subject; 5] = [
+        Subject::Return,
+        Subject::Yield,
+        Subject::Exception,
+        Subject::Callee,
+        Subject::Result,
+    ];
 
     /// Its reserved name in compiled snippets.
     fn name(self) -> &'static str {
@@ -67,6 +80,8 @@ impl Subject {
             Subject::Return => RETURN_VALUE,
             Subject::Yield => YIELD_VALUE,
             Subject::Exception => EXCEPTION,
+            Subject::Callee => CALLEE,
+            Subject::Result => RESULT,
         }
     }
 
@@ -80,6 +95,8 @@ impl Subject {
             Subject::Return => *meaning == Meaning::ReturnValue,
             Subject::Yield => *meaning == Meaning::YieldValue,
             Subject::Exception => *meaning == Meaning::Exception,
+            Subject::Callee => *meaning == Meaning::Callee,
+            Subject::Result => *meaning == Meaning::Result,
         };
         template.uses(used).is_some()
     }
@@ -756,7 +773,12 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
 
     /// What the site is about; None for what it is not about.
     fn read_subject(&mut self, splice: &Splice<'_>, subject: Subject, site: &SiteState) {
-        if site.subject == Some(subject) {
+        if let (Subject::Callee, Some(place)) = (subject, site.callee) {
+            // It is where the call wants it.
+            let (plugin, place) = (splice.probe.plugin, Some(Kept::Stack(place)));
+            let slot = self.private(plugin, subject.name(), kinds::LOCAL, place);
+            self.push(Opcode::LOAD_FAST, Arg::Local(slot), site);
+        } else if site.subject == Some(subject) {
             let slot = self.private_slot(splice.probe.plugin, subject.name());
             if subject != Subject::Exception {
                 return self.push(Opcode::LOAD_FAST, Arg::Local(slot), site);
@@ -1250,6 +1272,9 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             if let Some(subject) = Subject::named(name) {
                 if subject == Subject::Exception {
                     return refuse("{exception} can only be read: it goes on unchanged".to_owned());
+                }
+                if subject == Subject::Callee {
+                    return refuse("{callee} can only be read: it is what is called".to_owned());
                 }
                 if kind & kinds::CELL != 0 || opcode == Opcode::DELETE_FAST {
                     let shown = name.trim_start_matches(RESERVED).trim_end_matches("__");

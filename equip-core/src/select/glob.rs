@@ -93,6 +93,14 @@ impl Pattern {
         })
     }
 
+    /// What is called, as the test `calls = …` of a selection has it.
+    ///
+    /// # Errors
+    /// It is no pattern.
+    pub fn called(text: &str) -> Result<Pattern, SelectError> {
+        Pattern::dotted(text, 0..text.len())
+    }
+
     /// A name without dots.
     pub(super) fn plain(text: &str, at: Range<usize>) -> Result<Pattern, SelectError> {
         if text.contains('.') && !text.contains(['*', '?', '[', '{']) {

@@ -11,7 +11,7 @@ use std::path::Path;
 pub use glob::Pattern;
 use grammar::{Comparison, Number};
 pub use grammar::{KINDS, KindTest, NUMBERS, Node, SelectError, TEXTS, Text, known};
-pub use near::{Names, near_misses};
+pub use near::{Names, near_misses, near_names};
 
 use crate::analysis::{Cfg, Exceptions, Expressions, call_graph};
 use crate::body::{self, Body};

@@ -113,6 +113,20 @@ pub fn near_misses(selection: &Selection, names: &Names) -> Vec<String> {
         .collect()
 }
 
+/// Those of some dotted names that are close to one, the closest first; or else those whose last part is.
+pub fn near_names(wanted: &str, names: &BTreeSet<String>) -> Vec<String> {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let far = |name: &String| {
+        let ends = || Some(distance(&last(wanted), &last(name))? + wanted.len());
+        let distance = distance(wanted, name).or_else(ends)?;
+        Some((distance, name.clone()))
+    };
+    let mut found: Vec<_> = names.iter().filter_map(far).collect();
+    found.sort();
+    let found = found.into_iter().map(|(_, name)| name);
+    found.take(SHOWN).collect()
+}
+
 fn collect<'n>(node: &'n Node, out: &mut Vec<&'n Node>) {
     match node {
         Node::Or(nodes) | Node::And(nodes) => nodes.iter().for_each(|node| collect(node, out)),

@@ -11,6 +11,8 @@ options! {
         lines: bool = true,
         branches: bool,
         loops: bool,
+        calls: bool,
+        handlers: bool,
         arguments: bool = true,
         classes: bool = true,
         modules: bool = true,
@@ -48,6 +50,19 @@ const BRANCH: &str = "\
 edge = {site_lineno}
 edge = edge, edge";
 
+const CALLED: &str = "\
+called = {callee}
+again = called";
+
+const RETURNED: &str = "\
+kept = {result}
+{result} = None
+{result} = kept";
+
+const HANDLED: &str = "\
+handled = {exception}
+again = handled";
+
 const PLAIN: &str = "\
 a = '{qualname}'
 b = a";
@@ -71,6 +86,13 @@ impl AllSites {
         if self.branches {
             edits.branch(Edge::True, BRANCH)?;
             edits.branch(Edge::False, BRANCH)?;
+        }
+        if self.calls {
+            edits.before_call(CALLED)?;
+            edits.after_call(RETURNED)?;
+        }
+        if self.handlers {
+            edits.handler(HANDLED)?;
         }
         if self.loops {
             for edge in [LoopEdge::Head, LoopEdge::Back, LoopEdge::Exit] {

@@ -1,4 +1,4 @@
-//! For tests: tells each arrival at a line, or what loops do, to a builtin that the test has made.
+//! For tests: tells each arrival at a line, what loops do, or calls and handlers, to a builtin that the test has made.
 
 use equip_plugin_api::prelude::*;
 
@@ -22,6 +22,8 @@ options! {
         One,
         /// What loops do.
         Loops,
+        /// Calls, one by one, and `except` clauses.
+        Calls,
     }
 }
 
@@ -46,6 +48,22 @@ impl Events {
             }
             What::One if code.kind() == Kind::Function => edits.line(self.line, HIT),
             What::One => Ok(()),
+            What::Calls => {
+                let told = |what: &str, name: &str, value: &str| {
+                    format!("__test_hit__(('{what}', {name}, {{site_lineno}}, {value}))")
+                };
+                for call in code.calls() {
+                    let (before, after) = (
+                        told("before", "{name}", "{callee}"),
+                        told("after", "{name}", "{result}"),
+                    );
+                    let (at, name) = (call.instruction(), call.name());
+                    let snippet = |code| Snippet::new(code).with("name", name);
+                    edits.at(Site::BeforeCallAt(at), snippet(&before))?;
+                    edits.at(Site::AfterCallAt(at), snippet(&after))?;
+                }
+                edits.handler(&told("handler", "''", "{exception}"))
+            }
             What::Loops => {
                 let all = [
                     (LoopEdge::Head, "head"),

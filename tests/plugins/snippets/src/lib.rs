@@ -37,6 +37,9 @@ impl Snippets {
                 "head" => Site::Loop(LoopEdge::Head),
                 "back" => Site::Loop(LoopEdge::Back),
                 "exit" => Site::Loop(LoopEdge::Exit),
+                "before_call" => Site::BeforeCall,
+                "after_call" => Site::AfterCall,
+                "handler" => Site::Handler,
                 other => return Err(Error::new(format!("no site {other}"))),
             };
             edits.at(site, code)?;
