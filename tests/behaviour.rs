@@ -14,6 +14,13 @@ fn with_every_site_of_every_function() {
     same_behaviour(&[&branches], |_| true);
 }
 
+/// A debugger's jump to a line may come to the probe on an edge that leads there.
+#[test]
+fn with_every_edge_of_every_loop() {
+    let loops = ["--plugin", "allsites", "--set", "allsites.loops=true"];
+    same_behaviour(&[&loops], |program| !notices_calls(program));
+}
+
 /// Probes at each call and each `except` clause.
 const CALLS: [&str; 6] = [
     "--plugin",

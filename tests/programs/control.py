@@ -146,3 +146,26 @@ def many_returns(n):
 
 
 print([many_returns(i) for i in range(6)])
+
+
+def left_from_except(manager, table):
+    while True:
+        n = len(table)
+        with manager:
+            try:
+                value = table[n]
+            except KeyError:
+                return value if n > 5 else n, 2
+        table.clear()
+
+
+def left_with_its_error(manager):
+    while 1:
+        with manager:
+            try:
+                raise KeyError("left")
+            except KeyError as error:
+                return repr(error)
+
+
+print(left_from_except(Manager(), {1: 1, 2: 2}), left_with_its_error(Manager()))

@@ -442,7 +442,15 @@ impl Graph<'_> {
                 let holds = kind == EdgeKind::True;
                 edge(self.body, at, jumps_if(instr.opcode)? == holds)
             }
-            EdgeKind::FallThrough => edge(self.body, at, false),
+            EdgeKind::FallThrough => {
+                let point = edge(self.body, at, false)?;
+                // Between a `SWAP` and its `POP_EXCEPT` the handler would not find what it wants: behind, then.
+                let next = point.at as usize;
+                match self.body.instrs[next].opcode == Opcode::POP_EXCEPT {
+                    true => Some(Point::falling(next + 1)),
+                    false => Some(point),
+                }
+            }
             EdgeKind::Resume => edge(self.body, at + 1, false),
             EdgeKind::Return => Some(Point::every_way(at)),
             EdgeKind::Jump => {
