@@ -56,6 +56,7 @@ fn with_probes_that_loop_and_catch() {
                 "frames.py",
                 "exits_trace.py",
                 "exits_traced_calls.py",
+                "exits_traced_hook.py",
                 "exits_monitoring.py",
                 "exits_jumps.py",
                 "exits_deep_jump.py",

@@ -19,6 +19,7 @@ const UNTOLD: &[&str] = &[
     "exits_stress",
     "exits_trace",
     "exits_traced_calls",
+    "exits_traced_hook",
     "frames",
     "line_events",
     "tracebacks",
