@@ -1,38 +1,24 @@
 //! Calls and `except` clauses: probes see what the source tells when it counts itself.
 
-use std::path::Path;
-
 use crate::harness::{
     Programs, compiled_library, debug_interpreters, difference, equip, instrument, interpreters,
-    ok, python, root, scratch, text,
+    ok, python, root, scratch, text, told,
 };
 use equip_core::analysis::{Beside, call_sites};
 use equip_core::body;
 use equip_core::declaration::{Kind, declarations};
 use equip_core::pyc::PycFile;
-use equip_core::python::Interpreter;
 use equip_core::rewrite;
-
-/// Every event, of all programs.
-fn told(one: &Interpreter, folder: &Path, how: &str, names: &[String]) -> String {
-    let file = folder.join("told.txt");
-    drop(std::fs::remove_file(&file));
-    let oracle = root().join("tests/oracle/call_sites.py");
-    let mut command = python(one, folder);
-    command.arg("-B").arg(oracle);
-    ok(command.arg(how).arg(&file).args(names));
-    std::fs::read_to_string(file).expect("written")
-}
 
 #[test]
 fn calls_and_handlers_are_what_the_source_tells() {
     for one in interpreters().iter().chain(debug_interpreters()) {
         let programs = Programs::of_folders(one, &["tests/calls"], |_| true);
         let (folder, names) = (programs.folder.path(), &programs.names);
-        let plain = told(one, folder, "plain", names);
+        let plain = told(one, folder, "call_sites.py", "plain", names);
         let options = ["--plugin", "events", "--set", "events.what='calls'"];
         instrument(one, folder, &options);
-        let probed = told(one, folder, "probed", names);
+        let probed = told(one, folder, "call_sites.py", "probed", names);
         let path = one.path.display();
         assert!(plain == probed, "{path}: {}", difference(&plain, &probed));
         let count = |event: &str| plain.matches(event).count();

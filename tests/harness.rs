@@ -229,6 +229,17 @@ impl<'p> Programs<'p> {
     }
 }
 
+/// What an oracle of `tests/oracle` tells of modules of a folder: of the source (`plain`), or by probes (`probed`).
+pub fn told(one: &Interpreter, folder: &Path, oracle: &str, how: &str, names: &[String]) -> String {
+    let file = folder.join("told.txt");
+    drop(std::fs::remove_file(&file));
+    let mut command = python(one, folder);
+    command.env("PYTHONHASHSEED", "0").arg("-B");
+    command.arg(root().join("tests/oracle").join(oracle));
+    ok(command.arg(how).arg(&file).args(names));
+    std::fs::read_to_string(file).expect("written")
+}
+
 /// A program's name as a module.
 pub fn name_of(program: &Path) -> &str {
     program

@@ -1,11 +1,10 @@
 //! The sites `each_line` and `line(n)` beside what `sys.settrace` tells of the plain program.
 
-use std::path::Path;
+use equip_core::python::Interpreter;
 
 use crate::harness::{
-    Programs, difference, equip, instrument, interpreters, name_of, ok, python, root, scratch, text,
+    Programs, difference, equip, instrument, interpreters, name_of, root, scratch, text, told,
 };
-use equip_core::python::Interpreter;
 
 /// Programs whose two runs differ for reasons of their own: they trace themselves, go as deep as frames of a tracer
 /// and probes let them, look names up in a class namespace that tells of it, or are slow when traced.
@@ -24,17 +23,6 @@ const UNTOLD: &[&str] = &[
     "line_events",
     "tracebacks",
 ];
-
-/// Every arrival at a line, of all programs.
-fn told(one: &Interpreter, folder: &Path, how: &str, names: &[String]) -> String {
-    let file = folder.join("told.txt");
-    drop(std::fs::remove_file(&file));
-    let oracle = root().join("tests/oracle/lines.py");
-    let mut command = python(one, folder);
-    command.env("PYTHONHASHSEED", "0").arg("-B").arg(oracle);
-    ok(command.arg(how).arg(&file).args(names));
-    std::fs::read_to_string(file).expect("written")
-}
 
 /// The events of one program.
 fn of<'t>(all: &'t str, name: &str) -> Vec<&'t str> {
@@ -67,7 +55,7 @@ fn lines_are_those_that_settrace_tells() {
             !UNTOLD.contains(&name_of(program))
         });
         let folder = programs.folder.path();
-        let plain = told(one, folder, "plain", &programs.names);
+        let plain = told(one, folder, "lines.py", "plain", &programs.names);
         // With a probe for each line no other programs than those made for it: there are thousands.
         let is_ours = |name: &&String| root().join(format!("tests/lines/{name}.py")).is_file();
         let hazards: Vec<_> = programs.names.iter().filter(is_ours).cloned().collect();
@@ -75,7 +63,7 @@ fn lines_are_those_that_settrace_tells() {
         for (what, names) in [("each_line", &programs.names), ("line", &hazards)] {
             let what = format!("events.what='{what}'");
             instrument(one, folder, &["--plugin", "events", "--set", &what]);
-            let probed = told(one, folder, "probed", names);
+            let probed = told(one, folder, "lines.py", "probed", names);
             for name in names {
                 let (mut plain, probed) = (of(&plain, name), of(&probed, name));
                 if !one.isa.handler_lines {
@@ -108,7 +96,7 @@ fn both(source: &str, function: &str) -> Vec<(&'static Interpreter, [Vec<String>
         std::fs::write(folder.path().join("program.py"), source).unwrap();
         let names = ["program".to_owned()];
         let lines = |how: &str| {
-            let all = told(one, folder.path(), how, &names);
+            let all = told(one, folder.path(), "lines.py", how, &names);
             let mine = all.lines().filter_map(|line| {
                 let event = line.strip_prefix("program ")?.strip_prefix(function)?;
                 event.rsplit_once(' ').map(|(_, line)| line.to_owned())

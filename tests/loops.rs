@@ -1,24 +1,9 @@
 //! What loops do: probes see what the source tells when it counts itself.
 
 use crate::harness;
-use std::path::Path;
 
-use crate::harness::{
-    Programs, debug_interpreters, difference, instrument, interpreters, ok, python, root,
-};
+use crate::harness::{Programs, debug_interpreters, difference, instrument, interpreters, told};
 use equip_core::isa::WhileCondition;
-use equip_core::python::Interpreter;
-
-/// Every event, of all programs.
-fn told(one: &Interpreter, folder: &Path, how: &str, names: &[String]) -> String {
-    let file = folder.join("told.txt");
-    drop(std::fs::remove_file(&file));
-    let oracle = root().join("tests/oracle/loops.py");
-    let mut command = python(one, folder);
-    command.arg("-B").arg(oracle);
-    ok(command.arg(how).arg(&file).args(names));
-    std::fs::read_to_string(file).expect("written")
-}
 
 #[test]
 fn loops_do_what_the_source_counts() {
@@ -26,10 +11,10 @@ fn loops_do_what_the_source_counts() {
     for one in interpreters().iter().chain(debug_interpreters()) {
         let programs = Programs::of_folders(one, &["tests/loops"], |_| true);
         let (folder, names) = (programs.folder.path(), &programs.names);
-        let plain = told(one, folder, "plain", names);
+        let plain = told(one, folder, "loops.py", "plain", names);
         let options = ["--plugin", "events", "--set", "events.what='loops'"];
         instrument(one, folder, &options);
-        let probed = told(one, folder, "probed", names);
+        let probed = told(one, folder, "loops.py", "probed", names);
         let path = one.path.display();
         assert_eq!(plain.matches(" ended normally").count(), names.len());
         assert!(plain == probed, "{path}: {}", difference(&plain, &probed));
@@ -66,7 +51,7 @@ endless(0)
         let options = ["--plugin", "events", "--set", "events.what='loops'"];
         instrument(one, folder.path(), &options);
         let names = ["endless".to_owned()];
-        let probed = told(one, folder.path(), "probed", &names);
+        let probed = told(one, folder.path(), "loops.py", "probed", &names);
         let of = |event: &str| probed.matches(event).count();
         // Four rounds of the outer, seven of the inner one.
         let wanted = match one.isa.while_condition {

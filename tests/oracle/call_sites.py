@@ -18,7 +18,6 @@ import builtins
 import collections
 import dis
 import os
-import runpy
 import sys
 import types
 import warnings
@@ -152,25 +151,19 @@ class Telling(ast.NodeTransformer):
         return node
 
 
+def hit(event):
+    what, name, line, value = event
+    events.append((what, line, name, *described(value)))
+
+
 def run(module):
-    try:
-        if how == "plain":
-            builtins.__called__, builtins.__before__ = Called, before
-            builtins.__after__, builtins.__handled__ = after, handled
-            file = os.path.abspath(module + ".py")
-            with open(file) as source:
-                tree = Telling().visit(ast.parse(source.read()))
-            code = compile(ast.fix_missing_locations(tree), file, "exec")
-            exec(code, {"__name__": "__main__"})
-        else:
-            def hit(event):
-                what, name, line, value = event
-                events.append((what, line, name, *described(value)))
-            builtins.__test_hit__ = hit
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
-        ended = "normally"
-    except BaseException as error:
-        ended = repr(error)
+    if how == "plain":
+        builtins.__called__, builtins.__before__ = Called, before
+        builtins.__after__, builtins.__handled__ = after, handled
+        ended = apart.ended(module, Telling())
+    else:
+        builtins.__test_hit__ = hit
+        ended = apart.ended(module)
     with open(path, "a") as out:
         for event in [*events, ("ended", ended)]:
             print(module, *event, file=out)

@@ -10,7 +10,6 @@ of `while` preceded, and ways out of a loop marked where an `if` decides on them
 import ast
 import builtins
 import os
-import runpy
 import sys
 
 import apart
@@ -176,20 +175,12 @@ class Counting(ast.NodeTransformer):
 
 
 def run(module):
-    try:
-        if how == "plain":
-            builtins.__loop__, builtins.__items__, builtins.__async_items__ = Loop, iterated, AsyncItems
-            file = os.path.abspath(module + ".py")
-            with open(file) as source:
-                tree = Counting().visit(ast.parse(source.read()))
-            code = compile(ast.fix_missing_locations(tree), file, "exec")
-            exec(code, {"__name__": "__main__"})
-        else:
-            builtins.__test_hit__ = lambda event: events.append((event[0], event[2]))
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
-        ended = "normally"
-    except BaseException as error:
-        ended = repr(error)
+    if how == "plain":
+        builtins.__loop__, builtins.__items__, builtins.__async_items__ = Loop, iterated, AsyncItems
+        ended = apart.ended(module, Counting())
+    else:
+        builtins.__test_hit__ = lambda event: events.append((event[0], event[2]))
+        ended = apart.ended(module)
     with open(path, "a") as out:
         for event, line in [*events, ("ended", ended)]:
             print(module, event, line, file=out)
