@@ -141,10 +141,8 @@ impl Injection {
             At::ModuleEnter(when) => vec![Site::ModuleEnter(when)],
             At::ModuleExit(when) => vec![Site::ModuleExit(when)],
             At::Import => Vec::new(),
-            At::BeforeCall if self.calls.is_none() => vec![Site::BeforeCall],
-            At::AfterCall if self.calls.is_none() => vec![Site::AfterCall],
-            At::BeforeCall => self.calls(pyc, one).map(Site::BeforeCallAt).collect(),
-            At::AfterCall => self.calls(pyc, one).map(Site::AfterCallAt).collect(),
+            At::BeforeCall => self.at_calls(pyc, one, Site::BeforeCall, Site::BeforeCallAt),
+            At::AfterCall => self.at_calls(pyc, one, Site::AfterCall, Site::AfterCallAt),
             At::Line(line) => match of_lines(pyc, one).contains(&line) {
                 true => vec![Site::Line(line)],
                 false => Vec::new(),
@@ -169,13 +167,20 @@ impl Injection {
         }
     }
 
-    /// The instructions of the calls that are meant.
-    fn calls(&self, pyc: &PycFile<'_>, one: &Declaration<'_>) -> impl Iterator<Item = u32> {
+    /// The site at each call, or those at calls of what is meant.
+    fn at_calls(
+        &self,
+        pyc: &PycFile<'_>,
+        one: &Declaration<'_>,
+        each: Site,
+        at: fn(u32) -> Site,
+    ) -> Vec<Site> {
+        let Some(name) = &self.calls else {
+            return vec![each];
+        };
         let all = of_body(pyc, one, call_sites).into_iter();
-        let wanted = self.calls.as_ref();
-        let meant =
-            all.filter(move |call| wanted.is_none_or(|name| name.matches_first(&call.name)));
-        meant.map(|call| call.at as u32)
+        let meant = all.filter(|call| name.matches_first(&call.name));
+        meant.map(|call| at(call.at as u32)).collect()
     }
 
     /// All that is called in what it selects of a module, as written.

@@ -455,11 +455,7 @@ fn splice_all<'a>(
                 depth,
                 at: Some(at),
                 starts: at_start(probe),
-                subject: match probe.place {
-                    Place::At(Site::OnResume) => Some(Subject::Yield),
-                    Place::At(Site::AfterCall | Site::AfterCallAt(_)) => Some(Subject::Result),
-                    place => handled(place),
-                },
+                subject: subject(probe.place, host),
                 callee: None,
             };
             splicer.at_level(level_of(probe));
@@ -522,7 +518,7 @@ fn splice_all<'a>(
             for placed in group {
                 let stub = SiteState {
                     line: told(&placed.point, from as usize),
-                    subject: handled(probes[placed.probe].place),
+                    subject: subject(probes[placed.probe].place, host),
                     ..stub
                 };
                 splicer.at_level(level_of(&probes[placed.probe]));
@@ -617,20 +613,14 @@ fn splice_all<'a>(
         let depth = depth + u32::from(last.arg != instr.arg);
         for placed in &here[arrivals..] {
             let probe = &probes[placed.probe];
-            let (subject, handler) = match probe.place {
-                Place::At(Site::After) if host.scope == Scope::Function => {
-                    (Some(Subject::Return), instr.handler)
-                }
-                Place::At(Site::OnYield) => {
-                    let handler = old[sites::suspended(&old, at)].handler;
-                    (Some(Subject::Yield), handler)
-                }
-                place => (handled(place), instr.handler),
+            let handler = match probe.place {
+                Place::At(Site::OnYield) => old[sites::suspended(&old, at)].handler,
+                _ => instr.handler,
             };
             let callee = callees.places.get(&at);
             let site = SiteState {
                 depth,
-                subject,
+                subject: subject(probe.place, host),
                 callee: callee
                     .filter(|_| is_before_call(probe.place))
                     .map(|place| place + kept),
@@ -711,9 +701,16 @@ fn splice_all<'a>(
     Ok((body, deep))
 }
 
-/// What is on the top of the stack where a handler begins.
-fn handled(place: Place) -> Option<Subject> {
-    (place == Place::At(Site::Handler)).then_some(Subject::Exception)
+/// What is on the top of the stack at a site, for its snippets.
+fn subject(place: Place, host: &Host<'_>) -> Option<Subject> {
+    let Place::At(site) = place else { return None };
+    match site {
+        Site::After if host.scope == Scope::Function => Some(Subject::Return),
+        Site::OnYield | Site::OnResume => Some(Subject::Yield),
+        Site::AfterCall | Site::AfterCallAt(_) => Some(Subject::Result),
+        Site::Handler => Some(Subject::Exception),
+        _ => None,
+    }
 }
 
 fn is_before_call(place: Place) -> bool {

@@ -41,7 +41,7 @@ pub enum Evidence {
 pub struct Placement {
     /// The sites of the probes.
     pub probes: Vec<Site>,
-    /// In how many loops each of them stands.
+    /// In how many loops each of them stands; not known of counters.
     pub loops: Vec<u32>,
     /// The lines where exceptions are noted; empty if none need be.
     pub raising: Vec<u32>,
@@ -256,6 +256,8 @@ impl<'v> Placer<'v> {
         raising.sort_unstable();
         raising.dedup();
         self.done.raising = raising;
+        let probes = self.done.probes.iter();
+        self.done.loops = probes.map(|site| self.loops_around(*site)).collect();
     }
 
     /// Blocks, each behind those that dominate it.
@@ -384,7 +386,6 @@ impl<'v> Placer<'v> {
     pub fn probe(&mut self, site: Site, facts: &[Fact]) {
         let number = self.done.probes.len();
         self.done.probes.push(site);
-        self.done.loops.push(self.loops_around(site));
         for fact in facts {
             self.tell(*fact, Evidence::Probe(number));
         }
