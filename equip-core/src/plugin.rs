@@ -27,7 +27,6 @@ use crate::body::{self, Arg, Body};
 use crate::code::CodeObject;
 use crate::declaration::{DeclId, Declaration, Declarations, Kind, ParameterKind};
 use crate::facts::Data;
-use crate::isa::Version;
 use crate::listing;
 use crate::options::{Declared, ON_ERROR, OptionError};
 use crate::pyc::PycFile;
@@ -1102,9 +1101,8 @@ impl RawView for View<'_> {
         self.host.declarations.list.len() as u32
     }
 
-    fn python(&self) -> u16 {
-        let Version(major, minor) = self.host.pyc.isa.version;
-        u16::from_be_bytes([major, minor])
+    fn runtime_is_unseen(&self) -> bool {
+        self.host.pyc.isa.unseen_without_resume
     }
 
     fn name(&self) -> RStr<'_> {

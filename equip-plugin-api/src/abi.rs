@@ -370,9 +370,8 @@ pub trait RawView {
     fn operand(&self, _instr: u32) -> RString {
         RString::new()
     }
-    /// Major version times 256 plus minor; 0 where the host is older than this question.
-    fn python(&self) -> u16 {
-        0
+    fn runtime_is_unseen(&self) -> bool {
+        true
     }
     fn calls(&self) -> RVec<Call<'_>> {
         RVec::new()

@@ -119,10 +119,10 @@ impl Code<'_> {
         self.0.end_line()
     }
 
-    /// The version of CPython that it was compiled for, as `(3, 13)`.
-    pub fn python_version(&self) -> (u8, u8) {
-        let [major, minor] = self.0.python().to_be_bytes();
-        (major, minor)
+    /// Whether who traces or profiles the program sees nothing of the functions of runtime modules; CPython 3.11 tells of
+    /// their calls.
+    pub fn runtime_is_unseen(&self) -> bool {
+        self.0.runtime_is_unseen()
     }
 
     /// `co_flags`

@@ -310,6 +310,8 @@ pub struct Isa {
     pub stop_iterations: StopIterations,
     /// Whether `throw` reads the operand of the `SEND` before a `YIELD_VALUE`.
     pub throw_reads_send: bool,
+    /// Whether who traces or profiles is told nothing of a function without a `RESUME` (PEP 669); else of its end.
+    pub unseen_without_resume: bool,
     /// Whether a handler may have the line that raised without being a line event of its own.
     pub handler_lines: bool,
     /// Where the condition of a `while` stands.

@@ -80,13 +80,13 @@ const YIELD: Event = traced("leave(call, {yield_value}, 'yield')");
 const RESUME: Event = traced("resume(call, {yield_value}, {exception})");
 
 impl Event {
-    /// Its snippet for what is compiled for a version of CPython.
-    fn snippet(self, (major, minor): (u8, u8)) -> String {
-        // From 3.12 on functions of runtime modules are seen by nobody. Before, `sys.settrace` and `sys.setprofile` are off
-        // meanwhile; but for those whose function is none of Python's: it may be in C, and could not be put back so.
-        let does = match (major, minor) < (3, 12) {
-            false => self.does.to_owned(),
-            true => format!(
+    /// Its snippet, by whether functions of runtime modules are unseen.
+    fn snippet(self, unseen: bool) -> String {
+        // Else `sys.settrace` and `sys.setprofile` are off meanwhile; but for those whose function is none of Python's: it
+        // may be in C, and could not be put back so.
+        let does = match unseen {
+            true => self.does.to_owned(),
+            false => format!(
                 "\
 trace = gettrace()
 profile = getprofile()
@@ -158,7 +158,7 @@ impl Plugin for Tracer {
     fn finish(&mut self, module: &Module<'_>, edits: &mut Edits<'_>) -> Result<String> {
         if !self.functions.is_empty() {
             edits.import("from equip_tracer import register, leave, resume")?;
-            if module.python_version() < (3, 12) {
+            if !module.runtime_is_unseen() {
                 edits.import("from equip_tracer import gettrace, settrace, kind_of, is_python")?;
                 edits.import("from equip_tracer import getprofile, setprofile, hiding")?;
             }
@@ -187,13 +187,13 @@ impl MethodVisitor for Tracer {
             CALL
         };
         let id = self.add(kind, method.key(), &parameters);
-        let python = method.python_version();
-        edits.before(Snippet::new(&call.snippet(python)).with("id", id))?;
-        edits.after(&*RETURN.snippet(python))?;
-        edits.on_raise(&*RAISE.snippet(python))?;
+        let unseen = method.runtime_is_unseen();
+        edits.before(Snippet::new(&call.snippet(unseen)).with("id", id))?;
+        edits.after(&*RETURN.snippet(unseen))?;
+        edits.on_raise(&*RAISE.snippet(unseen))?;
         if kind != 'f' {
-            edits.on_yield(&*YIELD.snippet(python))?;
-            edits.on_resume(&*RESUME.snippet(python))?;
+            edits.on_yield(&*YIELD.snippet(unseen))?;
+            edits.on_resume(&*RESUME.snippet(unseen))?;
         }
         Ok(())
     }
@@ -205,10 +205,10 @@ impl ClassVisitor for Tracer {
             return Ok(());
         }
         let id = self.add('f', class.key(), &[]);
-        let python = class.python_version();
-        edits.before(Snippet::new(&CALL_BARE.snippet(python)).with("id", id))?;
-        edits.after(&*RETURN_BARE.snippet(python))?;
-        edits.on_raise(&*RAISE.snippet(python))
+        let unseen = class.runtime_is_unseen();
+        edits.before(Snippet::new(&CALL_BARE.snippet(unseen)).with("id", id))?;
+        edits.after(&*RETURN_BARE.snippet(unseen))?;
+        edits.on_raise(&*RAISE.snippet(unseen))
     }
 }
 
@@ -218,13 +218,13 @@ impl ModuleVisitor for Tracer {
             return Ok(());
         }
         let id = self.add('f', module.key(), &[]);
-        let python = module.python_version();
-        let call = CALL_BARE.snippet(python);
+        let unseen = module.runtime_is_unseen();
+        let call = CALL_BARE.snippet(unseen);
         let call = Snippet::new(&call).with("id", id);
         edits.at(Site::ModuleEnter(When::Always), call)?;
-        let leave = RETURN_BARE.snippet(python);
+        let leave = RETURN_BARE.snippet(unseen);
         edits.at(Site::ModuleExit(When::Always), &*leave)?;
-        edits.on_raise(&*RAISE.snippet(python))
+        edits.on_raise(&*RAISE.snippet(unseen))
     }
 }
 
