@@ -55,8 +55,8 @@ endless(0)
         let of = |event: &str| probed.matches(event).count();
         // Four rounds of the outer, seven of the inner one.
         let wanted = match one.isa.while_condition {
-            WhileCondition::Repeated => (7, 6, 1),
-            WhileCondition::Once => (4 + 7, 3 + 3, 1 + 4),
+            WhileCondition::Repeated => (7, 6, 0),
+            WhileCondition::Once => (4 + 7, 3 + 3, 0),
         };
         assert_eq!((of(" head "), of(" back "), of(" exit ")), wanted);
     }

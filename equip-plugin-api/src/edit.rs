@@ -105,11 +105,9 @@ pub enum LoopEdge {
     Head,
     /// Control goes back to the head, from the end of the body or by `continue`.
     Back,
-    /// Control leaves: the items are at an end, the condition does not hold, or it takes a way from which none leads back to
-    /// the head. That is where a `break` or `return` is decided on: before what else stands before it in an `if`, and
-    /// before the `finally` or `with` that it goes through. What leaves by an exception (but for the one that ends an
-    /// `async for`) is none, even if the function catches it, nor is a way that only leads to a `raise`. Of an `except` in
-    /// the loop that leaves, it depends on whether another one of that `try` comes back.
+    /// The head is left: the items are at an end, or the condition does not hold. Not by `break`, `return` or an exception
+    /// (but for the one that ends an `async for`); `while True` has none. One line may hide a `break`: `if a or b: break` right
+    /// at the start of a `while` whose condition has several lines.
     Exit,
 }
 

@@ -69,11 +69,75 @@ def whiles(n, a=0, b=3):
     return a
 
 
+def ended_by_the_head_or_not(n):
+    """Conditions on several lines, bodies that begin with a way out, ends that only raise."""
+    m = n
+    while (m and
+           n < 9):
+        if m == 3:
+            break
+        m -= 1
+    while (m > 5 or
+           n < 4):
+        if n == 2: return
+        n += 1
+    while m < 2:
+        if m: return m
+        m += 1
+    while (
+        n > 4
+        and m < 7
+    ):
+        if n == 6 and m:
+            break
+        n -= 1
+        if n < 3: break
+    while ([i for i in range(n) if i > 4] and
+           not any(i == 3 for i in range(m))):
+        n -= 1
+        m -= 1
+        if m > 3:
+            break
+    while (m := m - 1) > 0 and (
+            n := n - 1) > 0:
+        if m == n:
+            continue
+    while m < (3 if n > 2
+               else 1) < 5:
+        m += 1
+    while n < 5:
+        n += 1
+    else:
+        while n < 6:
+            n += 1
+        raise LookupError
+
+
+def raising_at_the_end(n):
+    for i in range(n):
+        if i == 4:
+            break
+    else:
+        raise LookupError
+    try:
+        while n < 7: n += 1
+        raise KeyError
+    except KeyError:
+        pass
+    for i in range(n): raise LookupError
+
+
 def endless(n):
     while True:
         n += 1
         if n > 3:
             break
+    while True:
+        if n > 5: break
+        n += 1
+    while True:
+        if n > 6 or not n: break
+        n += 1
     while 1:
         if n >= 5:
             return n
@@ -276,6 +340,11 @@ class Wait:
         for i in range(2): yield i
 
 
+async def awaited(n):
+    await Wait()
+    return n
+
+
 async def asynchronous(n):
     async for i in Items(n):
         i
@@ -292,6 +361,12 @@ async def asynchronous(n):
     while n:
         await Wait()
         n -= 1
+    while (await awaited(n) < 3 and
+           not await awaited(n - 2)):
+        n += 1
+        if n == 2:
+            break
+        await Wait()
     x = [i async for i in Items(3)]
     y = [await Wait() for i in x if i]
     z = {i async for i in Items(2) if i}
@@ -321,6 +396,11 @@ for n in range(7):
     fors(n)
     never_back(n)
     whiles(n)
+    for f in ended_by_the_head_or_not, raising_at_the_end:
+        try:
+            f(n)
+        except LookupError:
+            pass
     endless(n)
     nested(n)
     continues(n)

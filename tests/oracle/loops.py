@@ -4,7 +4,7 @@
 
 Runs each MODULE of the working directory as a program, in a process of its own, and writes a line for each event to
 FILE: module, event (head, back, exit), line of the loop's head. Plain is the source with calls put in: iterators are wrapped, conditions
-of `while` preceded, and ways out of a loop marked where an `if` decides on them.
+of `while` preceded, and followed where they do not hold.
 """
 
 import ast
@@ -100,55 +100,19 @@ def comes_back(statements):
     return ends(statements, found) or bool(found)
 
 
-def raises(statements):
-    return bool(statements) and isinstance(statements[-1], ast.Raise)
-
-
 class Counting(ast.NodeTransformer):
     def __init__(self):
-        self.names, self.around = 0, []
-
-    def function(self, node):
-        around, self.around = self.around, []
-        node = self.generic_visit(node)
-        self.around = around
-        return node
-
-    visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = visit_ClassDef = function
+        self.names = 0
 
     def name(self):
         self.names += 1
         return f"_loop{self.names}"
 
-    def leaving(self, statements):
-        """Which loops are left for good where those start, the inner ones first."""
-        if not self.around or comes_back(statements) or raises(statements):
-            return []
-        leaves = self.around if isinstance(statements[-1], ast.Return) else self.around[-1:]
-        return [ast.Expr(call(f"{name}.tell", ast.Constant("exit"))) for name in reversed(leaves)]
-
-    def visit_If(self, node):
-        first, second = self.leaving(node.body), node.orelse and self.leaving(node.orelse)
-        node = self.generic_visit(node)
-        node.body[:0], node.orelse[:0] = first, second
-        return node
-
-    def body(self, node, name):
-        self.around.append(name)
-        marks = self.leaving(node.body)
-        node.body = marks + [one for statement in node.body for one in self.several(self.visit(statement))]
-        self.around.pop()
-        node.orelse = [one for statement in node.orelse for one in self.several(self.visit(statement))]
-
-    @staticmethod
-    def several(made):
-        return made if isinstance(made, list) else [made]
-
     def visit_For(self, node, wrapper="__items__"):
         name = self.name()
         starts = ast.Assign([ast.Name(name, ast.Store())], call("__loop__", ast.Constant(node.iter.lineno)))
-        node.iter = call(wrapper, ast.Name(name, ast.Load()), self.visit(node.iter))
-        self.body(node, name)
+        node = self.generic_visit(node)
+        node.iter = call(wrapper, ast.Name(name, ast.Load()), node.iter)
         return [starts, node]
 
     def visit_AsyncFor(self, node):
@@ -161,9 +125,8 @@ class Counting(ast.NodeTransformer):
         endless = isinstance(node.test, ast.Constant)
         starts = ast.Assign([ast.Name(name, ast.Store())],
                             call("__loop__", ast.Constant(node.lineno if endless else node.test.lineno)))
-        test = self.visit(node.test)
-        node.test = ast.BoolOp(ast.Or(), [call(f"{name}.head"), test])
-        self.body(node, name)
+        node = self.generic_visit(node)
+        node.test = ast.BoolOp(ast.Or(), [call(f"{name}.head"), node.test])
         node.orelse.insert(0, ast.Expr(call(f"{name}.tell", ast.Constant("exit"))))
         return [starts, node]
 

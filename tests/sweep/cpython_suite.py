@@ -88,11 +88,26 @@ def run_module(python, module, timeout, leave_out=()):
     return process.returncode, outcomes, (crash[0] + "\n" if crash else "") + text
 
 
-def names(lib):
+# Packages that take minutes as one module; regrtest splits them, too (SPLITTESTDIRS).
+SPLIT = {"test_asyncio", "test_concurrent_futures", "test_multiprocessing_fork", "test_multiprocessing_forkserver",
+         "test_multiprocessing_spawn", "test_profiling"}
+
+
+def tests_in(folder):
+    """Names of the test modules and packages in a folder, without `.py`."""
+    return sorted(path.stem for path in folder.iterdir()
+                  if path.name.startswith("test_") and (path.suffix == ".py" or path.is_dir()))
+
+
+def names(lib, wanted):
+    """What to run: all of `test`, or what is wanted of it, the big packages module by module."""
     found = []
-    for path in sorted((lib / "test").iterdir()):
-        if path.name.startswith("test_") and (path.suffix == ".py" or path.is_dir()):
-            found.append(path.stem)
+    for name in wanted or tests_in(lib / "test"):
+        package = lib / "test" / name
+        if name in SPLIT and package.is_dir():
+            found += [f"test.{name}.{module}" for module in tests_in(package)]
+        else:
+            found.append(name)
     return found
 
 
@@ -128,11 +143,12 @@ def main():
             (work / kind / "done").write_text(str(python))
         python = pathlib.Path((work / kind / "done").read_text())
         copies[kind] = python, python.parent.parent / "lib" / python.name
-    modules = options.modules or names(copies["plain"][1])
+    modules = names(copies["plain"][1], options.modules)
     version = copies["plain"][0].name.removeprefix("python")
     mine = [entry for entry in EXCUSED if entry["plugin"] in [options.plugin, *options.plugin.split("+")] and version in entry["versions"]]
     excused = {entry["test"] for entry in mine}
-    leave_out = [entry["test"].split()[0] for entry in mine if entry.get("left out")]
+    left_out = {entry["test"] for entry in mine if entry.get("left out")}
+    leave_out = sorted(test.split("(")[-1].rstrip(")") for test in left_out)
     total = {"modules": 0, "tests": 0, "passed": 0, "different": 0, "excused": 0, "left out": 0}
 
     def plain(module, again=False):
@@ -140,7 +156,8 @@ def main():
         kept = work / "plain" / "outcomes" / f"{module}.json"
         if not again and kept.exists():
             return json.loads(kept.read_text())
-        outcome = run_module(copies["plain"][0], module, options.timeout, leave_out)
+        # Once it has ended in time it is compared, however busy the machine is meanwhile.
+        outcome = run_module(copies["plain"][0], module, (4 if again else 1) * options.timeout, leave_out)
         kept.parent.mkdir(exist_ok=True)
         kept.write_text(json.dumps(outcome))
         return outcome
@@ -150,7 +167,7 @@ def main():
             return {("(module)", f"exit {one[0]}", "no end in time")}
         found = {(test, one[1].get(test, "missing"), two[1].get(test, "missing"))
                  for test in one[1].keys() | two[1].keys()
-                 if one[1].get(test) != two[1].get(test) and test.split()[0] not in leave_out}
+                 if one[1].get(test) != two[1].get(test) and test not in left_out}
         if not found and one[0] != two[0]:
             found = {("(module)", f"exit {one[0]}", f"exit {two[0]}")}
         return found

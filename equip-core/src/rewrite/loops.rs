@@ -3,9 +3,11 @@
 //! A `for` is its `FOR_ITER`, an `async for` its `GET_ANEXT`, also where the body never comes back. A `while` is a
 //! natural loop; up to CPython 3.13 its condition stands above the loop, and once more at the end of the body, and
 //! a `continue` makes a second natural loop around the first (`Python/compile.c`, `compiler_while`). Both copies
-//! have the same locations: that is how they are found.
+//! have the same locations: that is how they are found. From 3.14 on the condition is where the loop begins, up to
+//! where a statement of the body does.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use petgraph::graph::{EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -14,7 +16,7 @@ use super::sites::{Point, edge};
 use crate::analysis::cfg::{Cfg, EdgeKind, Exceptions, jumps_if};
 use crate::analysis::dominators::{Dominators, dominators};
 use crate::analysis::loops::{Loop, LoopId, Loops, loops};
-use crate::body::{Arg, Body};
+use crate::body::{self, Arg, Body, Depths};
 use crate::isa::{Opcode, WhileCondition};
 
 /// One loop of the source.
@@ -25,7 +27,7 @@ pub(super) struct SourceLoop {
     pub heads: Vec<Point>,
     /// Edges that lead back to it.
     pub back: Vec<Point>,
-    /// Edges that lead out, but for exceptions.
+    /// Edges that lead out because the items are at an end, or the condition does not hold.
     pub exits: Vec<Point>,
 }
 
@@ -45,7 +47,6 @@ pub(super) fn of_source(body: &Body) -> Vec<SourceLoop> {
     let natural = loops(&cfg.graph, &dominators);
     let graph = Graph {
         body,
-        going_on: going_on(&cfg, &natural),
         cfg: &cfg,
         dominators: &dominators,
         natural: &natural,
@@ -88,8 +89,6 @@ fn is_of_compiler(body: &Body, head: usize) -> bool {
 struct Graph<'g> {
     body: &'g Body,
     cfg: &'g Cfg,
-    /// Blocks from which a way leads on other than by an exception, by index.
-    going_on: Vec<bool>,
     dominators: &'g Dominators,
     natural: &'g Loops,
 }
@@ -98,31 +97,20 @@ fn is_exception(kind: EdgeKind) -> bool {
     matches!(kind, EdgeKind::Exception(_) | EdgeKind::Raise(_))
 }
 
-/// From which blocks a way leads to a return, or into a loop.
-fn going_on(cfg: &Cfg, natural: &Loops) -> Vec<bool> {
-    let mut going = vec![false; cfg.graph.node_count()];
-    let returns = |node: NodeIndex| {
-        let mut edges = cfg.graph.edges(node);
-        edges.any(|edge| edge.weight().kind == EdgeKind::Return)
-    };
-    let nodes = cfg.graph.node_indices();
-    let mut todo: Vec<_> = nodes
-        .filter(|node| returns(*node) || natural.innermost(*node).is_some())
-        .collect();
-    while let Some(node) = todo.pop() {
-        if !std::mem::replace(&mut going[node.index()], true) {
-            let edges = cfg.graph.edges_directed(node, petgraph::Incoming);
-            let ways = edges.filter(|edge| !is_exception(edge.weight().kind));
-            todo.extend(ways.map(|edge| edge.source()));
-        }
-    }
-    going
+/// A condition that stands above its loop and at the end of it: each copy, up to its last conditional jump.
+struct Inverted {
+    above: RangeInclusive<usize>,
+    below: RangeInclusive<usize>,
 }
 
-/// A condition that stands above its loop and at the end of it: where each copy starts.
-struct Inverted {
-    above: usize,
-    below: usize,
+impl Inverted {
+    fn heads(&self) -> [usize; 2] {
+        [*self.above.start(), *self.below.start()]
+    }
+
+    fn contains(&self, at: usize) -> bool {
+        self.above.contains(&at) || self.below.contains(&at)
+    }
 }
 
 impl Graph<'_> {
@@ -171,11 +159,6 @@ impl Graph<'_> {
         found.into_iter().map(|(_, one)| one).collect()
     }
 
-    /// Whether who takes that edge leaves other than by an exception.
-    fn goes_on(&self, target: NodeIndex, kind: EdgeKind) -> bool {
-        kind == EdgeKind::Return || self.going_on[target.index()]
-    }
-
     /// Gives a loop the edges of each `continue` in it, which make a natural loop around it: they lead to the condition
     /// above, or to the NOP that is `while True`.
     fn take_continues(
@@ -191,7 +174,7 @@ impl Graph<'_> {
         let outer = outer as usize;
         let around = self.start(self.natural.loops[outer].head);
         let is_its = match inverted {
-            Some(inverted) => around == inverted.above,
+            Some(inverted) => around == *inverted.above.start(),
             None => {
                 let head = self.start(inner.head);
                 self.is_nop_above(around, head) && self.line_of(head, &inner.back_edges) == around
@@ -249,8 +232,8 @@ impl Graph<'_> {
                 && instrs[*above].location == instrs[below].location
                 && outside
         };
-        let above = (0..head).rev().find(is_copy)?;
-        let (mut above, mut below) = (above, below);
+        let ends = ((0..head).rev().find(is_copy)?, below);
+        let (mut above, mut below) = ends;
         // Both copies are the same but for the way they jump.
         loop {
             let skips = |at: usize| {
@@ -273,7 +256,10 @@ impl Graph<'_> {
             }
             (above, below) = (one, other);
         }
-        Some(Inverted { above, below })
+        Some(Inverted {
+            above: above..=ends.0,
+            below: below..=ends.1,
+        })
     }
 
     fn loop_of(&self, head: NodeIndex) -> Option<(LoopId, &Loop)> {
@@ -291,26 +277,15 @@ impl Graph<'_> {
         let head = self.cfg.block_of(first).unwrap_or(self.cfg.exit);
         let blocks = self.blocks(head, all_back, inverted);
         let heads = match inverted {
-            Some(Inverted { above, below }) => vec![*above, *below],
+            Some(inverted) => inverted.heads().to_vec(),
             None => vec![first],
         };
         let line_of = self.line_of(heads[0], back);
-        let mut exits: Vec<Point> = Vec::new();
-        for node in &blocks {
-            for (_, target, way) in self.cfg.edges_out(*node) {
-                if !is_exception(way.kind)
-                    && !blocks.contains(&target)
-                    && self.goes_on(target, way.kind)
-                {
-                    exits.extend(self.point(*node, way.kind));
-                }
-            }
-        }
-        exits.extend(self.exhausted(first));
+        let mut exits = self.exits(first, line_of, &blocks, inverted);
         exits.sort_by_key(|point| (point.at, point.from));
         exits.dedup();
         // What comes to the repeated condition comes back, whether or not that holds.
-        let repeated = inverted.map(|inverted| Point::every_way(inverted.below));
+        let repeated = inverted.map(|inverted| Point::every_way(*inverted.below.start()));
         let back = back.iter().filter_map(|edge| {
             let (_, to) = self.cfg.graph.edge_endpoints(*edge)?;
             let repeats = inverted.is_some() && to == head;
@@ -328,6 +303,101 @@ impl Graph<'_> {
             }
         }
         made
+    }
+
+    /// Edges on which the head is left: the items are at an end, or the condition does not hold.
+    fn exits(
+        &self,
+        first: usize,
+        line_of: usize,
+        blocks: &BTreeSet<NodeIndex>,
+        inverted: Option<&Inverted>,
+    ) -> Vec<Point> {
+        let leads_out = |node: NodeIndex| {
+            let ways = self.cfg.edges_out(node);
+            ways.into_iter()
+                .filter(|(_, target, way)| !is_exception(way.kind) && !blocks.contains(target))
+        };
+        if let Some(inverted) = inverted {
+            let asks =
+                |node: &&NodeIndex| self.asks(**node).is_some_and(|at| inverted.contains(at));
+            let ways = blocks
+                .iter()
+                .filter(asks)
+                .map(|node| (*node, leads_out(*node)));
+            let ways = ways.flat_map(|(node, ways)| ways.map(move |(_, _, way)| (node, way.kind)));
+            return ways
+                .filter_map(|(node, kind)| self.point(node, kind))
+                .collect();
+        }
+        let instrs = &self.body.instrs;
+        match instrs[first].opcode {
+            Opcode::FOR_ITER => return edge(self.body, first, true).into_iter().collect(),
+            Opcode::GET_ANEXT => return self.exhausted(first).into_iter().collect(),
+            // `while True`
+            Opcode::NOP => return Vec::new(),
+            _ if line_of != first => return Vec::new(),
+            _ if self.body.isa.while_condition == WhileCondition::Repeated => return Vec::new(),
+            _ => {}
+        }
+        // Of an `if` that begins the body, the `break` is a block of its own, with a place of its own.
+        let line = instrs[first].location.line;
+        let mut ends: Vec<NodeIndex> = Vec::new();
+        let mut exits = Vec::new();
+        for node in self.condition(first, blocks) {
+            let Some(at) = self.asks(node) else { continue };
+            for (_, target, way) in leads_out(node) {
+                let location = instrs[at].location;
+                let is_copy = || {
+                    let mut target = self.cfg.block(target).instrs();
+                    let first = target.find(|at| instrs[*at].opcode != Opcode::NOT_TAKEN);
+                    first.is_some_and(|at| instrs[at].location == location)
+                };
+                if ends.is_empty() || location.line == line || ends.contains(&target) || is_copy() {
+                    ends.push(target);
+                    exits.extend(self.point(node, way.kind));
+                }
+            }
+        }
+        exits
+    }
+
+    /// The conditional jump at the end of a block.
+    fn asks(&self, node: NodeIndex) -> Option<usize> {
+        let last = self.cfg.block(node).last()?;
+        jumps_if(self.body.instrs[last].opcode).map(|_| last)
+    }
+
+    /// The blocks from a loop's head on, in code order, in which no statement of the body ends.
+    fn condition(&self, first: usize, blocks: &BTreeSet<NodeIndex>) -> Vec<NodeIndex> {
+        let Ok(Depths { before, .. }) = body::depths(self.body) else {
+            return Vec::new();
+        };
+        let goes_on = |at: usize| before.get(at).is_some_and(|depth| *depth > before[first]);
+        let mut found = BTreeSet::new();
+        let mut todo: Vec<_> = self.cfg.block_of(first).into_iter().collect();
+        while let Some(node) = todo.pop() {
+            let is_none = |at: &usize| {
+                matches!(
+                    self.body.instrs[*at].opcode,
+                    Opcode::NOT_TAKEN | Opcode::NOP
+                )
+            };
+            let mut instrs = self.cfg.block(node).instrs().skip_while(is_none).skip(1);
+            if !blocks.contains(&node)
+                || !instrs.all(goes_on)
+                || !found.insert((self.start(node), node))
+            {
+                continue;
+            }
+            let asks = self.asks(node).is_some();
+            let ways = self.cfg.edges_out(node);
+            let ways = ways.into_iter().filter(|(_, target, way)| {
+                !is_exception(way.kind) && (asks || goes_on(self.start(*target)))
+            });
+            todo.extend(ways.map(|(_, target, _)| target));
+        }
+        found.into_iter().map(|(_, node)| node).collect()
     }
 
     fn along(&self, edge: EdgeIndex) -> Option<Point> {
@@ -379,7 +449,7 @@ impl Graph<'_> {
         }
         if let Some(Inverted { above, .. }) = inverted {
             // What of the code between leads into the loop.
-            let range = *above..self.start(head);
+            let range = *above.start()..self.start(head);
             let within: Vec<_> = graph
                 .node_indices()
                 .filter(|node| range.contains(&(self.cfg.block(*node).last().unwrap_or_default())))

@@ -353,9 +353,6 @@ pub fn loops(body: &Body, head: Option<u32>, what: LoopEdge) -> Vec<Point> {
     if let Some(head) = head {
         all.retain(|one| one.heads.iter().any(|point| point.at == head));
     }
-    if what == LoopEdge::Exit {
-        all.reverse(); // inner loops are left first
-    }
     let points = all.into_iter().map(|one| match what {
         LoopEdge::Head => one.heads,
         LoopEdge::Back => one.back,
