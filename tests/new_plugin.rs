@@ -170,7 +170,7 @@ fn what_cannot_be_made_is_said() {
     std::fs::create_dir(folder.path().join("there")).unwrap();
     let missing = folder.path().join("nowhere");
     let missing = missing.to_str().unwrap();
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["there"], "there is there already"),
         (
             &["no name"],
@@ -181,6 +181,11 @@ fn what_cannot_be_made_is_said() {
             &["fine", "--api-path", missing],
             "not equip's source: it has no crate equip-plugin-api",
         ),
+        (
+            &["fine", "--api-git", "../equip"],
+            "no URL that cargo takes, as https://…, ssh://… or file://… (a folder is named with --api-path)",
+        ),
+        (&["fine", "--api-rev", "v1"], "--api-git <URL>"),
         (
             &["fine", "--kind", "function"],
             "possible values: method, module, class, bytecode",
@@ -193,4 +198,24 @@ fn what_cannot_be_made_is_said() {
     }
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 1, "nothing is left of what was not made");
+}
+
+#[test]
+fn a_repository_is_a_dependency_too() {
+    let folder = scratch();
+    let url = "https://example.org/a \"b\".git";
+    for (name, more, expected) in [
+        ("newest", &[][..], ""),
+        ("tagged", &["--api-rev", "v1.1"][..], ", rev = \"v1.1\""),
+    ] {
+        let arguments = [&[name, "--api-git", url][..], more].concat();
+        let (status, said) = new_plugin(folder.path(), &arguments);
+        assert_eq!(status, Some(0), "{said}");
+        let manifest = std::fs::read_to_string(folder.path().join(name).join("Cargo.toml"));
+        let manifest = manifest.unwrap();
+        for krate in ["equip-plugin-api", "equip-testing"] {
+            let line = format!("{krate} = {{ git = 'https://example.org/a \"b\".git'{expected} }}");
+            assert!(manifest.contains(&line), "{line} is not in {manifest}");
+        }
+    }
 }

@@ -280,6 +280,14 @@ pub struct NewPlugin {
     /// The folder of equip's source, which the crate depends on; else the one that this equip was built from.
     #[arg(long, value_name = "FOLDER")]
     pub api_path: Option<PathBuf>,
+
+    /// A git repository of equip that the crate depends on instead, as cargo takes it: https://…, ssh://…, file://….
+    #[arg(long, value_name = "URL", conflicts_with = "api_path")]
+    pub api_git: Option<String>,
+
+    /// Which commit or tag of that repository; else the newest of its default branch, as Cargo.lock then keeps it.
+    #[arg(long, value_name = "REV", requires = "api_git")]
+    pub api_rev: Option<String>,
 }
 
 /// Which of the visitors a new plugin is.

@@ -64,7 +64,10 @@ pub fn run(options: &NewPlugin, arguments: &Arguments) -> anyhow::Result<u8> {
             "{name} is there already: take another name, or remove it"
         )));
     }
-    let source = source(options.api_path.as_deref())?;
+    let source = match &options.api_git {
+        Some(url) => repository(url, options.api_rev.as_deref())?,
+        None => Source::Folder(source(options.api_path.as_deref())?),
+    };
     let failed = |error: std::io::Error| {
         anyhow::Error::from(crate::Status(1, format!("new-plugin: {name}: {error}")))
     };
@@ -158,6 +161,49 @@ fn check(name: &str) -> anyhow::Result<()> {
     Err(wrong(format!("{name:?}: {why}{hint}")))
 }
 
+/// Where a crate finds equip's own.
+enum Source {
+    Folder(PathBuf),
+    Repository { url: String, rev: Option<String> },
+}
+
+impl Source {
+    /// How a manifest says that it depends on one of them.
+    fn dependency(&self, krate: &str) -> String {
+        let string = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        match self {
+            Source::Folder(folder) => {
+                let path = folder.join(krate);
+                format!("{{ path = {} }}", string(&path.to_string_lossy()))
+            }
+            Source::Repository { url, rev } => {
+                let rev = rev.as_deref().map(|rev| format!(", rev = {}", string(rev)));
+                format!("{{ git = {}{} }}", string(url), rev.unwrap_or_default())
+            }
+        }
+    }
+
+    /// The versions that equip itself was tested with, so that nothing has to be looked up.
+    fn lock(&self) -> PathBuf {
+        match self {
+            Source::Folder(folder) => folder.join("Cargo.lock"),
+            Source::Repository { .. } => Path::new(SOURCE).join("Cargo.lock"),
+        }
+    }
+}
+
+fn repository(url: &str, rev: Option<&str>) -> anyhow::Result<Source> {
+    if !url.contains("://") {
+        return Err(wrong(format!(
+            "{url:?}: no URL that cargo takes, as https://…, ssh://… or file://… (a folder is named with --api-path)"
+        )));
+    }
+    Ok(Source::Repository {
+        url: url.to_owned(),
+        rev: rev.map(str::to_owned),
+    })
+}
+
 /// The folder of equip's source.
 fn source(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     let folder = named.unwrap_or(Path::new(SOURCE));
@@ -171,7 +217,7 @@ fn source(named: Option<&Path>) -> anyhow::Result<PathBuf> {
             Some(_) => format!("{shown}: not equip's source: it has no crate {krate}"),
             None => format!(
                 "the source that this equip was built from, {shown}, is not there: name a copy of equip's \
-                 repository with --api-path FOLDER"
+                 repository with --api-path FOLDER, or its address with --api-git URL"
             ),
         }));
     }
@@ -180,12 +226,7 @@ fn source(named: Option<&Path>) -> anyhow::Result<PathBuf> {
         .with_context(|| folder.display().to_string())
 }
 
-/// Text for a string of TOML.
-fn quoted(path: &Path) -> String {
-    toml::Value::String(path.to_string_lossy().into_owned()).to_string()
-}
-
-fn write(folder: &Path, name: &str, template: &Template, source: &Path) -> std::io::Result<()> {
+fn write(folder: &Path, name: &str, template: &Template, source: &Source) -> std::io::Result<()> {
     let ident = name.replace('-', "_");
     let words = name.split(['-', '_']).filter(|word| !word.is_empty());
     let camel: String = words
@@ -208,8 +249,8 @@ fn write(folder: &Path, name: &str, template: &Template, source: &Path) -> std::
     };
     let manifest = named(include_str!("../../templates/Cargo.toml.in"))
         .replace("@ABOUT@", template.about)
-        .replace("@API@", &quoted(&source.join("equip-plugin-api")))
-        .replace("@TESTING@", &quoted(&source.join("equip-testing")));
+        .replace("@API@", &source.dependency("equip-plugin-api"))
+        .replace("@TESTING@", &source.dependency("equip-testing"));
     put("Cargo.toml", &manifest)?;
     put(".gitignore", "/target\n")?;
     let readme = named(include_str!("../../templates/README.md.in"));
@@ -220,8 +261,7 @@ fn write(folder: &Path, name: &str, template: &Template, source: &Path) -> std::
     if let Some(text) = template.runtime {
         put(&format!("runtime/{ident}_runtime.py"), &named(text))?;
     }
-    // The versions that equip itself was tested with, so that nothing has to be looked up.
-    match std::fs::copy(source.join("Cargo.lock"), folder.join("Cargo.lock")) {
+    match std::fs::copy(source.lock(), folder.join("Cargo.lock")) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }?;
