@@ -313,6 +313,30 @@ fn a_snippet_that_python_refuses_is_shown_in_the_pipeline_file() {
             said.contains("--> equip.toml:3:9") && said.contains("near misses: app:twice"),
             "{said}"
         );
+        // Code is judged where nothing has its site, too.
+        for (at, other) in [
+            (
+                "at = \"before\"\nmatch = \"app:twize\"",
+                "near misses: app:twice",
+            ),
+            ("at = \"loop\"\nedge = \"head\"\nmatch = \"app:twice\"", ""),
+        ] {
+            let lines = at.lines().count() + 2;
+            let inject = format!("[[inject]]\n{at}\ncode = 'f({{arg3}} = )'\n");
+            project(folder.path(), &inject);
+            for args in [&["check", "app.py"][..], &["app.py"]] {
+                let output = run(args);
+                let said = text(&output.stderr);
+                assert_eq!(output.status.code(), Some(3), "{said}");
+                let place = format!("--> equip.toml:{lines}:");
+                assert!(said.contains(&place) && said.contains(other), "{said}");
+            }
+            // What is sound there is no error: it may speak of what the functions have.
+            let sound = inject.replace("f({arg3} = )", "f({arguments}, lambda: x)");
+            project(folder.path(), &sound);
+            let output = run(&["check", "app.py"]);
+            assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        }
         assert!(!folder.path().join("__pycache__").exists());
     }
 }

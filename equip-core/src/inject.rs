@@ -6,7 +6,7 @@ use equip_plugin_api::edit::{Edge, LoopEdge, OnError, Site, When};
 use crate::analysis::call_sites;
 use crate::body::{self, Body};
 use crate::declaration::{Declaration, Kind};
-use crate::edits::{Author, BadEdit, Edits, Requested, Templates};
+use crate::edits::{Author, BadEdit, Edits, Requested, Templates, site_name};
 use crate::marshal::Objects;
 use crate::pyc::PycFile;
 use crate::rewrite;
@@ -36,6 +36,21 @@ pub enum At {
 }
 
 impl At {
+    /// The site in words, for messages.
+    pub fn name(self) -> String {
+        match self {
+            At::Site(site) => site_name(site),
+            At::Line(line) => site_name(Site::Line(line)),
+            At::Branch(..) => site_name(Site::Branch(Edge::True)),
+            At::Loop(edge, _) => site_name(Site::Loop(edge)),
+            At::BeforeCall => site_name(Site::BeforeCall),
+            At::AfterCall => site_name(Site::AfterCall),
+            At::ModuleEnter(when) => site_name(Site::ModuleEnter(when)),
+            At::ModuleExit(when) => site_name(Site::ModuleExit(when)),
+            At::Import => "import".to_owned(),
+        }
+    }
+
     /// The line that it is about.
     pub fn line(self) -> Option<u32> {
         match self {
