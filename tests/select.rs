@@ -148,7 +148,12 @@ fn what_matches_nothing_shows_near_misses() {
         ("orders:chekout", "orders:checkout"),
         ("Orders:Checkout", "orders:checkout"),
         ("shop.orders:checkout", "orders:checkout"),
-        ("ordrs.**", "orders"),
+        ("ordrs.**", "near misses: orders.**\n"),
+        ("ordrs:*", "near misses: orders:*\n"),
+        ("Orders:c*", "near misses: orders:c*\n"),
+        ("*:chekout", "near misses: *:checkout\n"),
+        ("or?:chekout", "near misses: or?:checkout\n"),
+        ("calls = '*.exec'", "near misses: calls = *.execute\n"),
         ("decorated = 'app.rout'", "decorated = app.route"),
         ("calls = 'db.exec'", "calls = db.execute"),
     ];

@@ -99,8 +99,9 @@ pub fn near_misses(selection: &Selection, names: &Names) -> Vec<String> {
             continue;
         };
         for name in lists.into_iter().flatten() {
-            if let Some(distance) = distance(wanted, name) {
-                found.push((distance, format!("{key}{name}")));
+            let close = || Some((distance(wanted, name)?, name.clone()));
+            if let Some((distance, meant)) = with_parts_of(wanted, name).or_else(close) {
+                found.push((distance, format!("{key}{meant}")));
             }
         }
     }
@@ -133,6 +134,33 @@ fn collect<'n>(node: &'n Node, out: &mut Vec<&'n Node>) {
         Node::Not(_) => {}
         leaf => out.push(leaf),
     }
+}
+
+/// A pattern whose plain parts, those before or behind the first wildcard, are nearly those of a name: with the name's instead.
+fn with_parts_of(wanted: &str, name: &str) -> Option<(usize, String)> {
+    let is_wild = |part: &str| part.contains(['*', '?', '[', '{']);
+    let parts: Vec<&str> = wanted.split_inclusive(['.', ':']).collect();
+    let first = parts.iter().position(|part| is_wild(part))?;
+    let near = |wanted: &str, name: &str| {
+        let bare = wanted.trim_end_matches(['.', ':']);
+        let meant = name.trim_end_matches(['.', ':']);
+        let fits = bare != meant && (name.ends_with(':') || !wanted.ends_with(':'));
+        let (low, other) = (bare.to_lowercase(), meant.to_lowercase());
+        let far = steps(&low, &other, 2 + bare.len() / 4).filter(|_| fits)?;
+        Some((far, meant.to_owned() + &wanted[bare.len()..]))
+    };
+    let of_name: Vec<&str> = name.split_inclusive(['.', ':']).collect();
+    if first > 0 {
+        let (before, behind) = (parts[..first].concat(), parts[first..].concat());
+        let meant = of_name.get(..first)?.concat();
+        let (far, meant) = near(&before, &meant)?;
+        return Some((far, meant + &behind));
+    }
+    let last = parts.iter().rposition(|part| is_wild(part))? + 1;
+    let (before, behind) = (parts[..last].concat(), parts[last..].concat());
+    let taken = of_name.len().checked_sub(parts.len() - last)?;
+    let (far, meant) = near(&behind, &of_name[taken..].concat())?;
+    Some((far, before + &meant))
 }
 
 /// How far a name is from what was written, if that is not too far; letters alone count, not their case. A name
