@@ -15,7 +15,8 @@
 use equip_plugin_api::edit::Site;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::splice::{SiteState, Splicer, Subject};
+use super::splice::{SiteState, Subject};
+use super::splicer::Splicer;
 use super::{Place, Probe, Refusal, sites, state};
 use crate::analysis::cfg;
 use crate::body::{Arg, Body, Handler, HandlerId, Instr, Location};

@@ -4,7 +4,8 @@
 //! no slot unbound. Names that live in cells, or that may be unbound where they are read, need a
 //! slot all the same.
 
-use super::splice::{SiteState, Splicer};
+use super::splice::SiteState;
+use super::splicer::Splicer;
 use super::state::Kept;
 use crate::body::{Arg, HandlerId, Instr, Label};
 use crate::code::kinds;

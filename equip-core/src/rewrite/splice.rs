@@ -7,25 +7,19 @@ use equip_plugin_api::edit::{Site, Value, When};
 use rustc_hash::FxHashMap;
 
 use super::private::{Home, MAX_SWAP_DEPTH, Private, Region, UNSETTLED};
-use super::state::{Kept, State};
-use super::taken::{Holds, Taken};
+use super::splicer::{COLD, Splicer};
+use super::state::Kept;
+use super::taken::Holds;
 use super::{Compile, Host, Place, Probe, Refusal, Scope, Shape};
-use crate::body::{self, Arg, Body, Handler, HandlerId, Instr, Label, Location, Slot};
+use crate::body::{self, Arg, Handler, HandlerId, Instr, Label, Location, Slot};
 use crate::code::kinds;
 use crate::fragment::{Fragment, reads_global};
-use crate::isa::{ClassDeref, Docstring, Flow, NullSlot, Opcode};
-use crate::marshal::{ObjectId, Objects};
+use crate::isa::{ClassDeref, Flow, NullSlot, Opcode};
+use crate::marshal::ObjectId;
 use crate::snippet::{
     self, CALLEE, ERROR_SITE, EXCEPTION, EXCEPTION_CLASS, Meaning, RESERVED, RESULT, RETURN_VALUE,
     YIELD_VALUE,
 };
-
-/// Objects that edits add to a file, each once.
-#[derive(Default)]
-pub struct Interner {
-    names: FxHashMap<String, ObjectId>,
-    strings: FxHashMap<String, ObjectId>,
-}
 
 /// A place in the host while code is put there.
 pub(super) struct SiteState {
@@ -117,41 +111,6 @@ enum Variable {
     Global,
 }
 
-pub(super) struct Splicer<'s, 'a, 'h> {
-    pub body: &'s mut Body,
-    pub out: Vec<Instr>,
-    objects: &'s mut Objects<'a>,
-    interner: &'s mut Interner,
-    host: &'s Host<'h>,
-    compiler: &'s dyn Compile,
-    old: &'s [Instr],
-    decoded: usize,
-    slots: FxHashMap<String, u32>,
-    names: FxHashMap<ObjectId, u32>,
-    /// Private names of the probe that is being spliced.
-    pub(super) privates: Vec<Private>,
-    /// What runs only after an exception; it goes behind the program's own code.
-    pub(super) cold: Vec<Instr>,
-    /// Where such code begins and ends in the probe that is being spliced.
-    handling: Vec<(Label, Label)>,
-    /// Where the probe that is being spliced begins.
-    base: usize,
-    /// Private names that live from site to site.
-    pub(super) state: State,
-    /// Where their places on the stack have been made.
-    pub(super) room: Option<usize>,
-    /// Those of them that are on the stack and were stored too deep.
-    pub(super) deep: std::collections::BTreeSet<u32>,
-    /// From which instruction on the output belongs to which level; see [`super::enclose`].
-    pub(super) levels: Vec<(u32, u32)>,
-    /// What comprehensions do with slots.
-    taken: &'s Taken,
-    /// The same for the cold code.
-    pub(super) cold_levels: Vec<(u32, u32)>,
-    /// The level of what is spliced now, if it is marked.
-    level: Option<u32>,
-}
-
 /// The value of one of a probe's constants, at a site of that line.
 fn value_of(probe: &Probe<'_>, host: &Host<'_>, name: &str, line: i32) -> Value {
     let mut own = probe.values.iter();
@@ -211,9 +170,6 @@ fn error_site(probe: &Probe<'_>, constant: &dyn Fn(&str, i32) -> Value, line: i3
     )
 }
 
-/// Added to the place of a label that is in the cold code.
-pub(super) const COLD: u32 = 1 << 31;
-
 /// One probe while it is spliced.
 struct Splice<'p> {
     probe: &'p Probe<'p>,
@@ -228,73 +184,6 @@ struct Splice<'p> {
 }
 
 impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
-    pub(super) fn new(
-        body: &'s mut Body,
-        objects: &'s mut Objects<'a>,
-        interner: &'s mut Interner,
-        host: &'s Host<'h>,
-        compiler: &'s dyn Compile,
-        (old, taken): (&'s [Instr], &'s Taken),
-    ) -> Self {
-        let decoded = body.locals.len();
-        let (out, slots, names) = (Vec::new(), FxHashMap::default(), FxHashMap::default());
-        Splicer {
-            body,
-            out,
-            objects,
-            interner,
-            host,
-            compiler,
-            old,
-            decoded,
-            slots,
-            names,
-            privates: Vec::new(),
-            cold: Vec::new(),
-            handling: Vec::new(),
-            base: 0,
-            state: State::default(),
-            room: None,
-            deep: Default::default(),
-            levels: Vec::new(),
-            taken,
-            cold_levels: Vec::new(),
-            level: None,
-        }
-    }
-
-    /// The program's own instructions, as they were.
-    pub(super) fn old(&self) -> &[Instr] {
-        self.old
-    }
-
-    /// One of them.
-    pub(super) fn original(&self, at: usize) -> Instr {
-        self.old[at]
-    }
-
-    /// What is put out from here on has no level yet.
-    pub(super) fn at_no_level(&mut self) {
-        self.level = None;
-    }
-
-    /// What is put out from here on is of that level.
-    pub(super) fn at_level(&mut self, level: u32) {
-        if self.level != Some(level) {
-            self.level = Some(level);
-            self.levels.push((self.out.len() as u32, level));
-        }
-    }
-
-    pub(super) fn push(&mut self, opcode: Opcode, arg: Arg, site: &SiteState) {
-        self.out.push(Instr {
-            opcode,
-            arg,
-            location: site.location,
-            handler: site.handler,
-        });
-    }
-
     /// Splices one probe.
     pub(super) fn probe(&mut self, probe: &Probe<'_>, site: &SiteState) -> Result<(), Refusal> {
         let host = self.host;
@@ -390,16 +279,6 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             Opcode::STORE_FAST => matches!(instr.arg, Arg::Local(slot) if is_kept(slot)),
             _ => is_none(instr),
         })
-    }
-
-    /// The jumps from some instruction on to where the output ends.
-    pub(super) fn jumps_to_end(&self, from: usize) -> Vec<usize> {
-        let end = self.out.len() as u32;
-        let leads = |place: &usize| match self.out[*place].arg {
-            Arg::Jump(label) => self.body.labels[label.0 as usize] == end,
-            _ => false,
-        };
-        (from..self.out.len()).filter(leads).collect()
     }
 
     /// Whether a nested scope's name is a variable of the host's frame.
@@ -534,101 +413,6 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
     }
 
     // ---- names, constants, slots that are added --------------------------------------------
-
-    /// Index of a name.
-    pub(super) fn name(&mut self, name: &str) -> u32 {
-        let id = match self.interner.names.get(name) {
-            Some(id) => *id,
-            None => {
-                let id = self.objects.push_str(name, true);
-                self.interner.names.insert(name.to_owned(), id);
-                id
-            }
-        };
-        if let Some(index) = self.names.get(&id) {
-            return *index;
-        }
-        let bytes = Some(name.as_bytes());
-        let known = self
-            .body
-            .names
-            .iter()
-            .position(|known| self.objects.str_bytes(*known) == bytes);
-        let index = known.unwrap_or_else(|| {
-            self.body.names.push(id);
-            self.body.names.len() - 1
-        }) as u32;
-        self.names.insert(id, index);
-        index
-    }
-
-    /// Index of a constant that is an object of the host's file.
-    fn constant_index(&mut self, id: ObjectId) -> u32 {
-        if let Some(known) = self.body.consts.iter().position(|known| *known == id) {
-            return known as u32;
-        }
-        let takes_first = self.body.isa.docstring == Docstring::FirstConstant;
-        if takes_first && self.body.consts.is_empty() && self.host.scope == Scope::Function {
-            let none = self.objects.push_singleton(b'N');
-            self.body.consts.push(none);
-        }
-        self.body.consts.push(id);
-        self.body.consts.len() as u32 - 1
-    }
-
-    pub(super) fn none(&mut self) -> u32 {
-        match self
-            .body
-            .consts
-            .iter()
-            .position(|id| self.objects.is_none(*id))
-        {
-            Some(index) => index as u32,
-            None => {
-                let id = self.objects.push_singleton(b'N');
-                self.constant_index(id)
-            }
-        }
-    }
-
-    fn object(&mut self, value: &Value) -> ObjectId {
-        match value {
-            Value::None => self.objects.push_singleton(b'N'),
-            Value::Bool(true) => self.objects.push_singleton(b'T'),
-            Value::Bool(false) => self.objects.push_singleton(b'F'),
-            Value::Int(value) => self.objects.push_int(*value),
-            Value::Float(value) => self.objects.push_float(*value),
-            Value::Bytes(bytes) => self.objects.push_bytes(bytes.clone()),
-            Value::Str(text) => match self.interner.strings.get(text) {
-                Some(id) => *id,
-                None => {
-                    let id = self.objects.push_str(text, false);
-                    self.interner.strings.insert(text.clone(), id);
-                    id
-                }
-            },
-            Value::Tuple(items) => {
-                let items: Vec<_> = items.iter().map(|item| self.object(item)).collect();
-                self.objects.push_tuple(&items)
-            }
-        }
-    }
-
-    fn load_constant(&mut self, value: &Value, site: &SiteState) {
-        if let Value::Int(small @ 0..=255) = value
-            && self.body.isa.has(Opcode::LOAD_SMALL_INT)
-        {
-            return self.push(Opcode::LOAD_SMALL_INT, Arg::Int(*small as u32), site);
-        }
-        let index = match value {
-            Value::None => self.none(),
-            value => {
-                let id = self.object(value);
-                self.constant_index(id)
-            }
-        };
-        self.push(Opcode::LOAD_CONST, Arg::Const(index), site);
-    }
 
     /// A private name, which will be on the stack if it can.
     fn private_slot(&mut self, plugin: &str, name: &str) -> u32 {
@@ -893,11 +677,6 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         let is_constant = matches!(instr.opcode, Opcode::LOAD_CONST | Opcode::LOAD_SMALL_INT);
         let targets = &fragment.is_target[..=first];
         (is_constant && !targets.contains(&true)).then_some(first)
-    }
-
-    pub(super) fn new_handler(&mut self, handler: Handler) -> HandlerId {
-        self.body.handlers.push(handler);
-        HandlerId(self.body.handlers.len() as u32 - 1)
     }
 
     /// Clears all private slots.
