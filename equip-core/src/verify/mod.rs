@@ -3,7 +3,7 @@
 //!
 //! It shares nothing with what wrote the code object but the tables of [`crate::isa`]. First
 //! every instruction is decoded, reachable or not, and checked for itself and with its neighbours
-//! ([`decode`]); then an abstract interpretation ([`flow`], [`kinds`]) follows every path, the
+//! (`decode`); then an abstract interpretation (`flow`, `kinds`) follows every path, the
 //! ones into handlers included, and knows for every stack slot and local what sort of thing is
 //! in it.
 
