@@ -122,7 +122,7 @@ impl Instr {
     }
 }
 
-/// Bits of [`Instr::flags`].
+/// Bits of `Instr::flags`.
 pub mod instr {
     pub const CAN_RAISE: u16 = 1;
     pub const CONDITIONAL: u16 = 2;
