@@ -131,6 +131,9 @@ fn references_are_neither_leaked_nor_lost() {
             &["--plugin", "callcount"][..],
             &["--plugin", "allsites"],
             &CALLS,
+            &["--plugin", "coverage"],
+            &["--plugin", "coverage", "--set", "coverage.mode=counts"],
+            &["--plugin", "exits", "--set", "exits.mode=silent"],
         ] {
             instrument(python, folder.path(), options);
             all.push(counted(options[options.len() - 1]));
