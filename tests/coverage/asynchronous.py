@@ -54,6 +54,20 @@ async def context(x):
             if i]
 
 
+async def recovered(n, stop=None):
+    try:
+        raise KeyError(n)
+    except KeyError:
+        async for i in numbers(n):
+            if i == stop:
+                break
+    try:
+        raise KeyError(n)
+    except KeyError as error:
+        async for i in numbers(n):
+            error = i
+
+
 async def waiting(x):
     if await context(x):
         return 1
@@ -71,6 +85,8 @@ async def main():
     await loop(3)
     await nested_loop(2)
     await within(1)
+    await recovered(2)
+    await recovered(3, 1)
 
 
 asyncio.run(main())

@@ -188,7 +188,13 @@ async def raises(n):
     except KeyError: pass
 
 
+async def in_one_line(n):
+    n += (n and 1 if n < 2 else [i async for i in Items(n)] != 3) and n
+    n = [i async for i in Items(2)] if n else n; n = [i async for i in Items(1)]
+
+
 for n in range(5):
+    drive(in_one_line(n))
     drive(awaits(n))
     drive(loops(n))
     drive(contexts(n))

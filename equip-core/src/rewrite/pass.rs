@@ -86,6 +86,7 @@ pub(super) fn splice_all<'a>(
         },
         moved: vec![0; old.len() + 1],
         emitted: vec![0; old.len()],
+        passed: Vec::new(),
         stubbed: Vec::new(),
         parted: Vec::new(),
         ends: None,
@@ -247,6 +248,8 @@ struct Pass<'p, 's, 'a, 'h> {
     moved: Vec<u32>,
     /// Where each instruction is now.
     emitted: Vec<u32>,
+    /// Instructions whose jump goes behind what runs on arrivals.
+    passed: Vec<(usize, Label)>,
     /// Instructions whose jump goes to code of its own.
     stubbed: Vec<(usize, Label)>,
     /// Labels of handlers that lead behind a point, and where that is.
@@ -562,10 +565,7 @@ impl<'p, 's, 'a, 'h> Pass<'p, 's, 'a, 'h> {
         let now = self.splicer.out.len() as u32;
         let twins = self.program.twins.iter().filter(|(_, to)| *to == at);
         self.parted.extend(twins.map(|(twin, _)| (*twin, now)));
-        for from in passing {
-            let place = self.emitted[*from as usize] as usize;
-            self.splicer.out[place].arg = Arg::Jump(label);
-        }
+        (self.passed).extend(passing.iter().map(|from| (*from as usize, label)));
         for (place, _) in leaving.iter().filter(|(_, from)| passing.contains(from)) {
             self.splicer.out[*place].arg = Arg::Jump(label);
         }
@@ -630,7 +630,8 @@ impl<'p, 's, 'a, 'h> Pass<'p, 's, 'a, 'h> {
     fn settle(mut self) -> (Splicer<'s, 'a, 'h>, Vec<u32>, Vec<(usize, usize)>) {
         let Program { old, labels, .. } = self.program;
         self.moved[old.len()] = self.splicer.out.len() as u32;
-        for (from, label) in self.stubbed {
+        // Code of its own goes on behind what runs on arrivals by itself.
+        for (from, label) in self.passed.into_iter().chain(self.stubbed) {
             self.splicer.out[self.emitted[from] as usize].arg = Arg::Jump(label);
         }
         for (label, at) in labels.iter().enumerate() {

@@ -367,7 +367,10 @@ pub fn beside(body: &Body, at: usize, after: bool) -> Option<Point> {
     if !after {
         return (!is_pinned(body, at)).then(|| Point::every_way(at));
     }
-    let fits = op.flow == Flow::Next && at + 1 < body.instrs.len() && !is_pinned(body, at + 1);
+    // An `async for` that is the last of an `except` clause ends right before that does.
+    let ends = is(body, at, Opcode::END_ASYNC_FOR) && is(body, at + 1, Opcode::POP_EXCEPT);
+    let fits =
+        op.flow == Flow::Next && at + 1 < body.instrs.len() && (ends || !is_pinned(body, at + 1));
     fits.then(|| Point::falling(at + 1))
 }
 
