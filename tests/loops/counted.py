@@ -367,6 +367,10 @@ async def asynchronous(n):
         if n == 2:
             break
         await Wait()
+    while await awaited(n) < 4:
+        n += 1
+        async for i in Items(2):
+            i
     x = [i async for i in Items(3)]
     y = [await Wait() for i in x if i]
     z = {i async for i in Items(2) if i}

@@ -239,7 +239,11 @@ impl Graph<'_> {
             let skips = |at: usize| {
                 matches!(
                     instrs[at].opcode,
-                    Opcode::JUMP_BACKWARD | Opcode::JUMP_FORWARD | Opcode::NOT_TAKEN | Opcode::NOP
+                    Opcode::JUMP_BACKWARD
+                        | Opcode::JUMP_FORWARD
+                        | Opcode::NOT_TAKEN
+                        | Opcode::NOP
+                        | Opcode::CLEANUP_THROW
                 )
             };
             let before = |at: usize| (0..at).rev().find(|at| !skips(*at));

@@ -1,9 +1,11 @@
 //! The pass itself: the program's instructions one after the other, with what runs before each of them, and then
 //! what is around all.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use equip_plugin_api::edit::Site;
+use rustc_hash::FxHashMap;
 
 use super::callees::Callees;
 use super::placed::{Known, Phase, Placed, Twins, is_before_call, no_start, place, subject};
@@ -14,7 +16,7 @@ use super::state::State;
 use super::taken::Taken;
 use super::{Compile, Host, Place, Probe, Refusal, Refused, Scope, borrowed, callers, enclose};
 use crate::body::{self, Arg, Body, Instr, Label, Location};
-use crate::isa::{Flow, NullSlot, Opcode, Operand};
+use crate::isa::{Flow, Isa, NullSlot, Opcode, Operand};
 use crate::marshal::Objects;
 
 /// Splices all probes into a body, with names that live from site to site where `state` says; also
@@ -62,6 +64,7 @@ pub(super) fn splice_all<'a>(
     let depth_at = |at: usize| depths.as_ref().map_or(0, |depths| depths[at]);
     let callees = Callees::of(&mut body, known.calls.get(), &placed, probes, &depth_at);
     let wrapper = enclose::Wrapper::of(&body);
+    let isa = body.isa;
     let old = std::mem::take(&mut body.instrs);
     let old_labels = body.labels.clone();
     let mut splicer = Splicer::new(&mut body, objects, interner, host, compiler, (&old, &taken));
@@ -73,9 +76,11 @@ pub(super) fn splice_all<'a>(
         program: Program {
             probes,
             host,
+            isa,
             old: &old,
             labels: &old_labels,
             jumped_to: jumped_to(&old_labels, old.len()),
+            sources: OnceCell::new(),
             depths: depths.as_deref(),
             taken: &taken,
             wrapper: wrapper.as_ref(),
@@ -104,7 +109,7 @@ pub(super) fn splice_all<'a>(
         let plan = enclose::Plan {
             probes,
             wrapper,
-            line: host_line(&old, start),
+            line: host_line(isa, &old, start),
             emitted: &emitted,
             ended: &ended,
             depth_at: &depth_at,
@@ -147,6 +152,22 @@ fn jumped_to(labels: &[u32], instrs: usize) -> Vec<bool> {
     found
 }
 
+/// The line of a jump to each instruction that one with a line leads to.
+fn sources(old: &[Instr], labels: &[u32]) -> FxHashMap<usize, Location> {
+    let mut found = FxHashMap::default();
+    for instr in old {
+        if let Arg::Jump(Label(label)) = instr.arg
+            && instr.location.line > 0
+        {
+            let target = labels[label as usize] as usize;
+            found
+                .entry(target)
+                .or_insert(instr.location.without_columns());
+        }
+    }
+    found
+}
+
 /// Where what is kept from site to site has its places: below all that the program has on the stack.
 #[derive(Clone, Copy)]
 struct Room {
@@ -167,7 +188,7 @@ impl Room {
         // Without a line: where the first line begins, the stack must be as it is in all others, or a
         // debugger could not jump. On the line of the `RESUME` that is no matter, and there another line
         // between would be an event.
-        let first = location_from(&body.instrs, at);
+        let first = location_from(body.isa, &body.instrs, at);
         let location = match at.checked_sub(1).map(|at| body.instrs[at].location) {
             Some(resume) if resume.line == first.line => first,
             _ => Location::NONE,
@@ -180,10 +201,13 @@ impl Room {
 struct Program<'p> {
     probes: &'p [Probe<'p>],
     host: &'p Host<'p>,
+    isa: &'static Isa,
     old: &'p [Instr],
     labels: &'p [u32],
     /// For each instruction whether a label is there.
     jumped_to: Vec<bool>,
+    /// From where jumps lead to instructions.
+    sources: OnceCell<FxHashMap<usize, Location>>,
     /// How deep the stack is before each, where anybody needs it.
     depths: Option<&'p [i32]>,
     taken: &'p Taken,
@@ -208,10 +232,34 @@ impl Program<'_> {
         }
     }
 
+    /// The line of what runs before an instruction. One without a line, as those have that give back an exception's name, goes on
+    /// where control comes from: the line that follows would be a line event there, and another one where it begins.
+    fn line_before(&self, at: usize, falls_only: bool) -> Location {
+        let mut here = at;
+        let mut by_jump = !falls_only;
+        while self.old[here].location.line <= 0 {
+            if by_jump && self.jumped_to[here] {
+                let sources = self.sources.get_or_init(|| sources(self.old, self.labels));
+                if let Some(from) = sources.get(&here) {
+                    return *from;
+                }
+            }
+            let falls = here.checked_sub(1).filter(|above| {
+                let flow = self.isa.info(self.old[*above].opcode).flow;
+                !matches!(flow, Flow::Exit | Flow::Jump)
+            });
+            let Some(above) = falls else {
+                return location_from(self.isa, self.old, at);
+            };
+            (here, by_jump) = (above, true);
+        }
+        self.old[here].location.without_columns()
+    }
+
     /// The line that a snippet is told of at a point.
     fn told(&self, point: &Point, at: usize) -> i32 {
         let line_of = point.line_of.map_or(at, |line_of| line_of as usize);
-        location_from(self.old, line_of).line
+        location_from(self.isa, self.old, line_of).line
     }
 }
 
@@ -421,7 +469,11 @@ impl<'p, 's, 'a, 'h> Pass<'p, 's, 'a, 'h> {
         };
         // What ends a loop has no line: there that of what follows, or it would be an event.
         let adjacent = (of + 1..at).all(|between| old[between].opcode == Opcode::NOT_TAKEN);
-        let location = location_from(old, if adjacent { of } else { at });
+        let location = match adjacent {
+            true if of == at => self.program.line_before(at, true),
+            true => location_from(self.program.isa, old, of),
+            false => location_from(self.program.isa, old, at),
+        };
         let site = SiteState {
             quiet: self.splicer.goes_on(location),
             location,
@@ -447,7 +499,7 @@ impl<'p, 's, 'a, 'h> Pass<'p, 's, 'a, 'h> {
             }
             (_, handler) => handler,
         };
-        let location = location_from(old, here.at);
+        let location = self.program.line_before(here.at, false);
         SiteState {
             location,
             line: location.line,
@@ -482,7 +534,7 @@ impl<'p, 's, 'a, 'h> Pass<'p, 's, 'a, 'h> {
             // A jump backward is a line event wherever it leads: of the line that it led to, then.
             let location = match from as usize >= here.at {
                 true => site.location,
-                false => location_from(old, from as usize),
+                false => location_from(self.program.isa, old, from as usize),
             };
             let handler = old[from as usize].handler;
             let stub = SiteState {
@@ -552,7 +604,7 @@ impl<'p, 's, 'a, 'h> Pass<'p, 's, 'a, 'h> {
         }
         for placed in here.arriving {
             let line_of = placed.point.line_of.map_or(at, |at| at as usize);
-            let location = location_from(self.program.old, line_of);
+            let location = location_from(self.program.isa, self.program.old, line_of);
             let site = SiteState {
                 location,
                 line: location.line,
@@ -670,17 +722,28 @@ fn body_start(body: &Body, objects: &Objects<'_>, host: &Host<'_>) -> Result<usi
 }
 
 /// The line that a snippet is told of where nobody can know it.
-fn host_line(instrs: &[Instr], start: usize) -> i32 {
-    location_from(instrs, start.min(instrs.len().saturating_sub(1))).line
+fn host_line(isa: &Isa, instrs: &[Instr], start: usize) -> i32 {
+    location_from(isa, instrs, start.min(instrs.len().saturating_sub(1))).line
 }
 
-/// The line, without columns, of the first instruction from `at` on that has one.
-fn location_from(instrs: &[Instr], at: usize) -> Location {
-    let lines = |instr: &&Instr| instr.location.line > 0;
-    let found = instrs[at..]
-        .iter()
-        .find(lines)
-        .or_else(|| instrs[..at].iter().rev().find(lines));
+/// The line of an instruction, without columns. One without a line has that of the next to which control goes on, or else of
+/// the one from which it comes: never that of what stands behind a jump, which would be a line event of its own.
+fn location_from(isa: &Isa, instrs: &[Instr], at: usize) -> Location {
+    let has_line = |instr: &&Instr| instr.location.line > 0;
+    let goes_on = |instr: &Instr| !matches!(isa.info(instr.opcode).flow, Flow::Exit | Flow::Jump);
+    let (before, rest) = instrs.split_at(at);
+    let mut found = None;
+    for instr in rest {
+        found = Some(instr).filter(has_line);
+        if found.is_some() || !goes_on(instr) {
+            break;
+        }
+    }
+    if found.is_none() {
+        let comes = before.iter().rev().take_while(|instr| goes_on(instr));
+        let anywhere = rest.iter().chain(before.iter().rev());
+        found = comes.chain(anywhere).find(has_line);
+    }
     found.map_or(Location::line(1), |instr| instr.location.without_columns())
 }
 
