@@ -6,6 +6,7 @@
 //! have the same locations: that is how they are found. From 3.14 on the condition is where the loop begins, up to
 //! where a statement of the body does.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
@@ -16,7 +17,7 @@ use super::sites::{Point, edge};
 use crate::analysis::cfg::{Cfg, EdgeKind, Exceptions, jumps_if};
 use crate::analysis::dominators::{Dominators, dominators};
 use crate::analysis::loops::{Loop, LoopId, Loops, loops};
-use crate::body::{self, Arg, Body, Depths};
+use crate::body::{self, Arg, Body};
 use crate::isa::{Opcode, WhileCondition};
 
 /// One loop of the source.
@@ -50,6 +51,7 @@ pub(super) fn of_source(body: &Body) -> Vec<SourceLoop> {
         cfg: &cfg,
         dominators: &dominators,
         natural: &natural,
+        depths: OnceCell::new(),
     };
     graph.all()
 }
@@ -91,6 +93,8 @@ struct Graph<'g> {
     cfg: &'g Cfg,
     dominators: &'g Dominators,
     natural: &'g Loops,
+    /// Stack depths before instructions, worked out for the first condition that asks.
+    depths: OnceCell<Vec<i32>>,
 }
 
 fn is_exception(kind: EdgeKind) -> bool {
@@ -374,9 +378,11 @@ impl Graph<'_> {
 
     /// The blocks from a loop's head on, in code order, in which no statement of the body ends.
     fn condition(&self, first: usize, blocks: &BTreeSet<NodeIndex>) -> Vec<NodeIndex> {
-        let Ok(Depths { before, .. }) = body::depths(self.body) else {
+        let depths = || body::depths(self.body).map_or(Vec::new(), |depths| depths.before);
+        let before = self.depths.get_or_init(depths);
+        if before.is_empty() {
             return Vec::new();
-        };
+        }
         let goes_on = |at: usize| before.get(at).is_some_and(|depth| *depth > before[first]);
         let mut found = BTreeSet::new();
         let mut todo: Vec<_> = self.cfg.block_of(first).into_iter().collect();
