@@ -94,13 +94,13 @@ def _render(total):
                 value = "{%s}" % ", ".join('"%s": %d' % (name, row[name]) for name in _COLUMNS if name in row)
             rows.append("    %s: %s" % (key, value))
         files.append("  %s: {\n%s\n  }" % (file, ",\n".join(rows)))
-    return ("{\n" + ",\n".join(files) + "\n}\n").encode("ascii")
+    return ("{\n" + ",\n".join(files) + "\n}\n").encode("utf-8")
 
 
 def _parse(data):
     """The living processes, and file -> function -> column -> count, both as far as they are whole."""
     alive, total, file = [], {}, None
-    for line in data.decode("ascii", "replace").split("\n"):
+    for line in data.decode("utf-8", "replace").split("\n"):
         try:
             if line.startswith("#"):
                 process, start = line[1:].split(" ")

@@ -87,7 +87,7 @@ def _render():
             counts = [count - old for count, old in zip(counts, before)]
         modules.append('{"map": %s, "counts": %s}' % (map, counts))
     return ('{"format": "equip coverage 1", "python": "%d.%d", "modules": [\n%s\n]}\n'
-            % (sys.version_info[0], sys.version_info[1], ",\n".join(modules))).encode("ascii")
+            % (sys.version_info[0], sys.version_info[1], ",\n".join(modules))).encode("utf-8")
 
 
 def _write(data):

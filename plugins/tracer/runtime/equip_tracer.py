@@ -854,7 +854,7 @@ def finish():
         _flush(_now())
         if _CHROME and not file.ended and not file.busy:
             line = '{"ph":"M","pid":%d,"tid":0,"name":"process_labels","args":{"labels":"complete"}}\n]\n'
-            file.pending += (line % file.process).encode("ascii")
+            file.pending += (line % file.process).encode("utf-8")
             _write()
             file.ended = True
         file.limit = 1
