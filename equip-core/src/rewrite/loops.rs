@@ -17,7 +17,7 @@ use super::sites::{Point, edge};
 use crate::analysis::cfg::{Cfg, EdgeKind, Exceptions, jumps_if};
 use crate::analysis::dominators::{Dominators, dominators};
 use crate::analysis::loops::{Loop, LoopId, Loops, loops};
-use crate::body::{self, Arg, Body};
+use crate::body::{self, Body};
 use crate::isa::{Opcode, WhileCondition};
 
 /// One loop of the source.
@@ -513,39 +513,20 @@ impl Graph<'_> {
         })
     }
 
-    /// Where control takes an edge out of a block.
+    /// Where control goes on along an edge: back to a head, or out of a condition.
     fn point(&self, from: NodeIndex, kind: EdgeKind) -> Option<Point> {
         let at = self.cfg.block(from).last()?;
-        let instr = &self.body.instrs[at];
         match kind {
             EdgeKind::True | EdgeKind::False => {
                 let holds = kind == EdgeKind::True;
-                edge(self.body, at, jumps_if(instr.opcode)? == holds)
+                edge(
+                    self.body,
+                    at,
+                    jumps_if(self.body.instrs[at].opcode)? == holds,
+                )
             }
-            EdgeKind::FallThrough => {
-                let point = edge(self.body, at, false)?;
-                // Between a `SWAP` and its `POP_EXCEPT` the handler would not find what it wants: behind, then.
-                let next = point.at as usize;
-                match self.body.instrs[next].opcode == Opcode::POP_EXCEPT {
-                    true => Some(Point::falling(next + 1)),
-                    false => Some(point),
-                }
-            }
-            EdgeKind::Resume => edge(self.body, at + 1, false),
-            EdgeKind::Return => Some(Point::every_way(at)),
-            EdgeKind::Jump => {
-                let Arg::Jump(target) = instr.arg else {
-                    return None;
-                };
-                let target = self.body.at(target);
-                let ends = self.body.instrs[target].opcode == Opcode::END_SEND;
-                match instr.opcode == Opcode::SEND || ends {
-                    // A delegation ends in one place, however it does.
-                    true => Some(Point::every_way(target + usize::from(ends))),
-                    false => Some(Point::every_way(at)),
-                }
-            }
-            EdgeKind::Exception(_) | EdgeKind::Raise(_) => None,
+            EdgeKind::Jump => Some(Point::every_way(at)),
+            _ => None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod callees;
 mod callers;
 mod enclose;
 mod loops;
+mod nested;
 mod pass;
 mod placed;
 mod private;
@@ -16,6 +17,7 @@ mod splice;
 mod splicer;
 mod state;
 mod taken;
+mod variables;
 
 use std::sync::Arc;
 

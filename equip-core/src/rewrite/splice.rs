@@ -6,16 +6,15 @@ use std::sync::Arc;
 use equip_plugin_api::edit::{Site, Value, When};
 use rustc_hash::FxHashMap;
 
-use super::private::{Home, MAX_SWAP_DEPTH, Private, Region, UNSETTLED};
+use super::private::{Home, MAX_SWAP_DEPTH, Region, UNSETTLED};
 use super::splicer::{COLD, Splicer};
 use super::state::Kept;
-use super::taken::Holds;
-use super::{Compile, Host, Place, Probe, Refusal, Scope, Shape};
-use crate::body::{self, Arg, Handler, HandlerId, Instr, Label, Location, Slot};
+use super::variables::Variable;
+use super::{Compile, Host, Place, Probe, Refusal, Shape};
+use crate::body::{Arg, Handler, HandlerId, Instr, Label, Location};
 use crate::code::kinds;
-use crate::fragment::{Fragment, reads_global};
-use crate::isa::{ClassDeref, Flow, NullSlot, Opcode};
-use crate::marshal::ObjectId;
+use crate::fragment::Fragment;
+use crate::isa::{Flow, NullSlot, Opcode};
 use crate::snippet::{
     self, CALLEE, ERROR_SITE, EXCEPTION, EXCEPTION_CLASS, Meaning, RESERVED, RESULT, RETURN_VALUE,
     YIELD_VALUE,
@@ -96,21 +95,6 @@ impl Subject {
     }
 }
 
-/// How the host keeps a variable.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Variable {
-    /// A slot; whether it is certainly bound at the site.
-    Fast(u32, bool),
-    /// A cell in a slot.
-    Deref(u32),
-    /// A cell that the class namespace may shadow.
-    ClassDeref(u32),
-    /// In the namespace of a class or module.
-    Name,
-    /// Global or builtin.
-    Global,
-}
-
 /// The value of one of a probe's constants, at a site of that line.
 fn value_of(probe: &Probe<'_>, host: &Host<'_>, name: &str, line: i32) -> Value {
     let mut own = probe.values.iter();
@@ -171,10 +155,10 @@ fn error_site(probe: &Probe<'_>, constant: &dyn Fn(&str, i32) -> Value, line: i3
 }
 
 /// One probe while it is spliced.
-struct Splice<'p> {
-    probe: &'p Probe<'p>,
-    fragment: &'p Fragment,
-    value: &'p dyn Fn(&str) -> Value,
+pub(super) struct Splice<'p> {
+    pub(super) probe: &'p Probe<'p>,
+    pub(super) fragment: &'p Fragment,
+    pub(super) value: &'p dyn Fn(&str) -> Value,
     /// Slots that take the place of parameters that may be unbound.
     shown: FxHashMap<u32, u32>,
     /// For each slot of the fragment, the private name.
@@ -293,194 +277,6 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             && !probe.hidden.contains_key(name)
             && !matches!(self.variable(name, site), Variable::Global | Variable::Name)
     }
-
-    // ---- variables of the host -------------------------------------------------------------
-
-    fn variable(&self, name: &str, site: &SiteState) -> Variable {
-        if let Some(n) = snippet::arg_of(name) {
-            let slot = self.host.parameters[n as usize].slot;
-            return self.slot_variable(slot, site);
-        }
-        let named = self.body.locals[..self.decoded].iter().position(|slot| {
-            self.objects.str_bytes(slot.name) == Some(name.as_bytes())
-                && (self.host.scope == Scope::Function || slot.kind & kinds::FREE != 0)
-        });
-        match (named, self.host.scope) {
-            (Some(slot), Scope::Function) => self.slot_variable(slot as u32, site),
-            (Some(slot), Scope::Class) => Variable::ClassDeref(slot as u32),
-            (_, Scope::Function) => Variable::Global,
-            (_, Scope::Class | Scope::Module) => Variable::Name,
-        }
-    }
-
-    fn slot_variable(&self, slot: u32, site: &SiteState) -> Variable {
-        let kind = self.body.locals[slot as usize].kind;
-        if kind & kinds::FREE != 0 {
-            return Variable::Deref(slot);
-        }
-        let mut parameters = self.host.parameters.iter();
-        let is_parameter = parameters.any(|parameter| parameter.slot == slot);
-        match site.at.map_or(Holds::Own, |at| self.taken.holds(slot, at)) {
-            Holds::TakenCell => return Variable::Deref(slot),
-            Holds::Taken | Holds::Unclear => return Variable::Fast(slot, false),
-            // The name is the comprehension's; outside of it, it means what it means to the function.
-            Holds::Own if self.taken.is_only_taken(slot) && !is_parameter => {
-                return Variable::Global;
-            }
-            Holds::Own => {}
-        }
-        if kind & kinds::CELL != 0 {
-            return Variable::Deref(slot);
-        }
-        let touches = |instr: &Instr| match instr.opcode {
-            Opcode::DELETE_FAST | Opcode::LOAD_FAST_AND_CLEAR => instr.arg == Arg::Local(slot),
-            _ => false,
-        };
-        let certain = is_parameter && (site.starts || !self.old.iter().any(touches));
-        Variable::Fast(slot, certain)
-    }
-
-    /// Whether a parameter may be unbound here, so that reading it could raise.
-    fn may_be_unbound(&self, variable: Variable, site: &SiteState) -> bool {
-        match variable {
-            Variable::Fast(_, certain) => !certain,
-            Variable::Deref(slot) => {
-                let deletes = |instr: &Instr| {
-                    instr.opcode == Opcode::DELETE_DEREF && instr.arg == Arg::Local(slot)
-                };
-                !site.starts && (self.host.nested_deletes || self.old.iter().any(deletes))
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether reading a variable of the frame may find none. Cells are assigned by who knows whom.
-    fn could_raise(&self, variable: Variable, site: &SiteState) -> bool {
-        match variable {
-            Variable::Fast(_, certain) => !certain,
-            Variable::Deref(slot) => {
-                let mut parameters = self.host.parameters.iter();
-                !site.starts || !parameters.any(|parameter| parameter.slot == slot)
-            }
-            Variable::ClassDeref(_) | Variable::Name | Variable::Global => false,
-        }
-    }
-
-    fn read(&mut self, variable: Variable, name: &str, site: &SiteState) {
-        let checked = match self.body.isa.load_fast_checks {
-            true => Opcode::LOAD_FAST,
-            false => Opcode::LOAD_FAST_CHECK,
-        };
-        match variable {
-            Variable::Fast(slot, true) => self.push(Opcode::LOAD_FAST, Arg::Local(slot), site),
-            Variable::Fast(slot, false) => self.push(checked, Arg::Local(slot), site),
-            Variable::Deref(slot) => self.push(Opcode::LOAD_DEREF, Arg::Local(slot), site),
-            Variable::ClassDeref(slot) => match self.body.isa.class_deref {
-                ClassDeref::Classderef => {
-                    self.push(Opcode::LOAD_CLASSDEREF, Arg::Local(slot), site)
-                }
-                ClassDeref::FromDict => {
-                    self.push(Opcode::LOAD_LOCALS, Arg::None, site);
-                    self.push(Opcode::LOAD_FROM_DICT_OR_DEREF, Arg::Local(slot), site);
-                }
-            },
-            Variable::Name => {
-                let name = self.name(name);
-                self.push(Opcode::LOAD_NAME, Arg::Name(name, 0), site);
-            }
-            Variable::Global => {
-                let name = self.name(name);
-                self.push(Opcode::LOAD_GLOBAL, Arg::Name(name, 0), site);
-            }
-        }
-    }
-
-    fn write(&mut self, variable: Variable, name: &str, site: &SiteState) {
-        match variable {
-            Variable::Fast(slot, _) => self.push(Opcode::STORE_FAST, Arg::Local(slot), site),
-            Variable::Deref(slot) | Variable::ClassDeref(slot) => {
-                self.push(Opcode::STORE_DEREF, Arg::Local(slot), site);
-            }
-            Variable::Name => {
-                let name = self.name(name);
-                self.push(Opcode::STORE_NAME, Arg::Name(name, 0), site);
-            }
-            Variable::Global => {
-                let name = self.name(name);
-                self.push(Opcode::STORE_GLOBAL, Arg::Name(name, 0), site);
-            }
-        }
-    }
-
-    // ---- names, constants, slots that are added --------------------------------------------
-
-    /// A private name, which will be on the stack if it can.
-    fn private_slot(&mut self, plugin: &str, name: &str) -> u32 {
-        self.private(plugin, name, kinds::LOCAL, None)
-    }
-
-    /// A private name whose slot holds a cell: CPython tells by the kind how to show it.
-    fn private_cell(&mut self, plugin: &str, name: &str) -> u32 {
-        self.private(plugin, name, kinds::LOCAL | kinds::CELL, None)
-    }
-
-    /// A private name of a snippet's own scope.
-    fn private_name(&mut self, probe: &Probe<'_>, name: &str) -> u32 {
-        let kept = self.state.kept(probe.layer, name);
-        self.private(probe.plugin, name, kinds::LOCAL, kept)
-    }
-
-    /// Names of slots cannot be written in any source.
-    fn private(&mut self, plugin: &str, name: &str, kind: u8, kept: Option<Kept>) -> u32 {
-        let name = format!("__equip.{plugin}.{name}");
-        let mut privates = self.privates.iter();
-        let known = privates.position(|known| known.name == name && known.kind == kind);
-        let index = known.unwrap_or_else(|| {
-            self.privates.push(Private { name, kind, kept });
-            self.privates.len() - 1
-        });
-        UNSETTLED + index as u32
-    }
-
-    /// The slot of a private name that needs one.
-    pub(super) fn slot_of(&mut self, private: usize) -> u32 {
-        let Private { name, kind, .. } = &self.privates[private];
-        let (mut name, kind) = (name.clone(), *kind);
-        let known = self.slots.get(&name).copied();
-        if let Some(slot) = known.filter(|slot| self.body.locals[*slot as usize].kind == kind) {
-            return slot;
-        }
-        // The other kind, if another snippet of the plugin has that.
-        if known.is_some() {
-            name.push('\'');
-        }
-        if let Some(slot) = self.slots.get(&name) {
-            return *slot;
-        }
-        let id = match self.interner.names.get(&name) {
-            Some(id) => *id,
-            None => {
-                let id = self.objects.push_str(&name, true);
-                self.interner.names.insert(name.clone(), id);
-                id
-            }
-        };
-        self.body.locals.push(Slot { name: id, kind });
-        let slot = self.body.locals.len() as u32 - 1;
-        self.slots.insert(name, slot);
-        slot
-    }
-
-    fn clear(&mut self, slot: u32, bound: bool, site: &SiteState) {
-        if !bound {
-            let none = self.none();
-            self.push(Opcode::LOAD_CONST, Arg::Const(none), site);
-            self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
-        }
-        self.push(Opcode::DELETE_FAST, Arg::Local(slot), site);
-    }
-
-    // ---- the parts of a probe --------------------------------------------------------------
 
     /// Puts aside what the snippet reads from private slots: captured variables, parameters that may
     /// be unbound.
@@ -1090,96 +886,5 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         }
         self.push(opcode, Arg::Local(private), site);
         Ok(())
-    }
-
-    // ---- nested code -----------------------------------------------------------------------
-
-    /// Index in the host of a constant of the snippet; nested code gets its reserved and hidden
-    /// names replaced.
-    fn import_constant(&mut self, splice: &Splice<'_>, id: ObjectId) -> Result<u32, Refusal> {
-        let from = &splice.fragment.objects;
-        if from.is_none(id) {
-            return Ok(self.none());
-        }
-        if let Some(text) = from.str(id) {
-            let id = self.object(&Value::Str(text.into_owned()));
-            return Ok(self.constant_index(id));
-        }
-        let imported = self.objects.import(from, id);
-        let id = self.nested(splice, imported)?;
-        Ok(self.constant_index(id))
-    }
-
-    fn nested(&mut self, splice: &Splice<'_>, id: ObjectId) -> Result<ObjectId, Refusal> {
-        let Some(code) = self.objects.code(id).cloned() else {
-            return Ok(id);
-        };
-        let mut body = body::decode(self.body.isa, self.objects, &code)?;
-        for index in 0..body.consts.len() {
-            body.consts[index] = self.nested(splice, body.consts[index])?;
-        }
-        let null_first = body.isa.null_slot == NullSlot::BelowCallable;
-        let instrs = std::mem::take(&mut body.instrs);
-        let mut moved = Vec::with_capacity(instrs.len() + 1);
-        for mut instr in instrs {
-            moved.push(body.instrs.len() as u32);
-            let Arg::Name(index, flags) = instr.arg else {
-                body.instrs.push(instr);
-                continue;
-            };
-            let name = self
-                .objects
-                .str(body.names[index as usize])
-                .map(|name| name.into_owned());
-            let name = name.unwrap_or_default();
-            if reads_global(instr.opcode)
-                && let Some(global) = splice.probe.hidden.get(&name)
-                && !splice.fragment.globals.contains(&name)
-            {
-                let id = self.objects.push_str(global, true);
-                body.names.push(id);
-                instr.arg = Arg::Name(body.names.len() as u32 - 1, flags);
-                body.instrs.push(instr);
-                continue;
-            }
-            let constant = splice.probe.template.constant(&name, splice.value);
-            match constant.filter(|_| reads_global(instr.opcode)) {
-                Some(value) => {
-                    let value = self.object(&value);
-                    body.consts.push(value);
-                    let null = Instr {
-                        opcode: Opcode::PUSH_NULL,
-                        arg: Arg::None,
-                        ..instr
-                    };
-                    let load = Instr {
-                        opcode: Opcode::LOAD_CONST,
-                        arg: Arg::Const(body.consts.len() as u32 - 1),
-                        ..instr
-                    };
-                    let with_null = flags & 1 != 0 && instr.opcode == Opcode::LOAD_GLOBAL;
-                    if instr.opcode == Opcode::LOAD_FROM_DICT_OR_GLOBALS {
-                        body.instrs.push(Instr {
-                            opcode: Opcode::POP_TOP,
-                            arg: Arg::None,
-                            ..instr
-                        });
-                    }
-                    body.instrs
-                        .extend((with_null && null_first).then_some(null));
-                    body.instrs.push(load);
-                    body.instrs
-                        .extend((with_null && !null_first).then_some(null));
-                }
-                None => body.instrs.push(instr),
-            }
-        }
-        moved.push(body.instrs.len() as u32);
-        for label in &mut body.labels {
-            *label = moved[*label as usize];
-        }
-        let new = body::assemble(body, &code, self.objects)?;
-        self.objects.replace_code(id, new);
-        Ok(id)
     }
 }
