@@ -322,7 +322,7 @@ fn a_snippet_that_python_refuses_is_shown_in_the_pipeline_file() {
             ("at = \"loop\"\nedge = \"head\"\nmatch = \"app:twice\"", ""),
         ] {
             let lines = at.lines().count() + 2;
-            let inject = format!("[[inject]]\n{at}\ncode = 'f({{arg3}} = )'\n");
+            let inject = format!("[[inject]]\n{at}\ncode = 'f({{arg3}} + )'\n");
             project(folder.path(), &inject);
             for args in [&["check", "app.py"][..], &["app.py"]] {
                 let output = run(args);
@@ -332,7 +332,7 @@ fn a_snippet_that_python_refuses_is_shown_in_the_pipeline_file() {
                 assert!(said.contains(&place) && said.contains(other), "{said}");
             }
             // What is sound there is no error: it may speak of what the functions have.
-            let sound = inject.replace("f({arg3} = )", "f({arguments}, lambda: x)");
+            let sound = inject.replace("f({arg3} + )", "f({arguments}, lambda: x)");
             project(folder.path(), &sound);
             let output = run(&["check", "app.py"]);
             assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));

@@ -289,6 +289,82 @@ const CASES: &[Case] = &[
         prints: "ZeroDivisionError 2\ndivision by zero\n",
     },
     Case {
+        what: "a name that a class within the snippet assigns is the class's, or global",
+        program: "def f(a):\n    if a: z = 1\n    return 5\nz = 'global'\nprint(f(0))\n",
+        options: &[],
+        code: "class K:\n    z = z\nprint(K.z)",
+        prints: "global\n5\n",
+    },
+    Case {
+        what: "what nested scopes capture may be unbound until they read it: of a class body's function",
+        program: "def o(a):\n    if a: y = 1\n    class K:\n        n = 1\n        def m(self): return y\n    return K.n\nprint(o(0))\n",
+        options: &["site='class'"],
+        code: "h = lambda: y\ntry: h()\nexcept NameError: print('unbound')",
+        prints: "unbound\n1\n",
+    },
+    Case {
+        what: "what nested scopes capture may be unbound until they read it: state",
+        program: "def f(a):\n    return a\nprint(f(5))\n",
+        options: &[
+            "site='none'",
+            "sites={before=\"h = lambda: e\\ntry: h()\\nexcept NameError: print('unbound')\", after='e = 1'}",
+        ],
+        code: "",
+        prints: "unbound\n5\n",
+    },
+    Case {
+        what: "an unbound local whose name a comprehension within a nested function has, too",
+        program: "def f(a):\n    if a: z = 1\n    return 5\nprint(f(0))\n",
+        options: &[],
+        code: "def fn():\n    q = [1 for z in range(3)]\n    return lambda: z\nfn()",
+        prints: "5\n",
+    },
+    Case {
+        what: "a name that a comprehension captures, within a try, and that is assigned behind it",
+        program: F,
+        options: &[],
+        code: "try: c = [(lambda: y)() for y in (1, 2)]\nexcept KeyError: pass\ny = 1\nprint(c, y)",
+        prints: "[1, 2] 1\n1\n",
+    },
+    Case {
+        what: "an exception that nested scopes capture, and a deep stack",
+        program: "def f():\n    raise ValueError(1)\ntry: f()\nexcept ValueError as e: print(repr(e))\n",
+        options: &[
+            "site='none'",
+            "sites={on_raise=\"h = lambda: {exception}\\nprint('S', repr(h()), *[(lambda: {exception})() for _ in 'a'])\"}",
+        ],
+        code: "",
+        prints: "S ValueError(1) 1\nValueError(1)\n",
+    },
+    Case {
+        what: "f-strings within f-strings, other literals in them, colons that begin no format",
+        program: F,
+        options: &[],
+        code: "print(f'{{ f\"{qualname}\" }} {{ rf\"{qualname}.\" + \"{{x}}\" }} {{ (lambda: \"{lineno}\")() }} {{ {{\"k\": {arg0}}}[\"k\"]:\"^5}} {{a!r:>{{b + 1}}}} {{a = }}')",
+        prints: "f f.{x} 1 \"\"1\"\"   1 a = 1\n1\n",
+    },
+    Case {
+        what: "lone surrogates",
+        program: F,
+        options: &[],
+        code: "print(ascii('\\ud800'), (lambda: ascii('\\udfff'))())",
+        prints: "'\\ud800' '\\udfff'\n1\n",
+    },
+    Case {
+        what: "names that no other site reads are gone behind the snippet, bound or not",
+        program: "def f(a):\n    x = 1\n    return sorted(locals())\nprint(f(1))\n",
+        options: &[],
+        code: "for v in range(a): pass\nprint(v)\nif not a: w = 1\ntry: w\nexcept UnboundLocalError: print('unbound')",
+        prints: "0\nunbound\n['a', 'x']\n",
+    },
+    Case {
+        what: "the same in a class body",
+        program: "class C:\n    x = 1\n    print(sorted(k for k in locals() if k[:2] != '__'))\nprint(sorted(k for k in vars(C) if k[:2] != '__'))\n",
+        options: &["site='class'"],
+        code: "for v in range(1): pass\nprint(v)",
+        prints: "0\n['x']\n['x']\n",
+    },
+    Case {
         what: "errors that are ignored end the snippet and nothing else",
         program: "def f(n):\n    try:\n        return n\n    except ValueError:\n        return 'caught'\nprint(f(1))\n",
         options: &["on_error='ignore'", "site='each_line'"],
@@ -323,6 +399,16 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "on_raise",
         "print({exceptoin})",
         "did you mean {exception}?",
+    ),
+    (
+        "before",
+        "print(f'{{ {arg0} = }}')",
+        "a placeholder cannot stand in a replacement field with `=`",
+    ),
+    (
+        "before",
+        "print({arg0}=1)",
+        "a placeholder is no name of an argument",
     ),
     (
         "on_exit",
@@ -401,6 +487,7 @@ fn snippets_do_what_they_say() {
 fn nothing_is_noticed_of_snippets_that_fail_or_have_handlers() {
     let chosen = [
         "arguments",
+        "comprehension_cells",
         "comprehensions",
         "control",
         "coroutines",

@@ -163,8 +163,20 @@ fn collect_reads(
 ) -> Result<(), Error> {
     if let Some(code) = objects.code(id) {
         let body = body::decode(isa, objects, code)?;
+        // A class that assigns a name has it in its namespace, or else it is a global.
+        let assigns = |name: u32| {
+            let mut instrs = body.instrs.iter();
+            instrs.any(|instr| match (instr.opcode, instr.arg) {
+                (Opcode::STORE_NAME | Opcode::DELETE_NAME, Arg::Name(stored, _)) => stored == name,
+                _ => false,
+            })
+        };
         for instr in &body.instrs {
-            if let (true, Arg::Name(name, _)) = (reads_global(instr.opcode), instr.arg) {
+            let Arg::Name(name, _) = instr.arg else {
+                continue;
+            };
+            let is_own = instr.opcode == Opcode::LOAD_NAME && assigns(name);
+            if reads_global(instr.opcode) && !is_own {
                 found.extend(
                     objects
                         .str(body.names[name as usize])

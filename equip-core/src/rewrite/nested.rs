@@ -21,8 +21,10 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         if from.is_none(id) {
             return Ok(self.none());
         }
-        if let Some(text) = from.str(id) {
-            let id = self.object(&Value::Str(text.into_owned()));
+        // Lone surrogates are no text to Rust.
+        let text = from.str_bytes(id).map(str::from_utf8);
+        if let Some(Ok(text)) = text {
+            let id = self.object(&Value::Str(text.to_owned()));
             return Ok(self.constant_index(id));
         }
         let imported = self.objects.import(from, id);

@@ -200,8 +200,10 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             .filter(|subject| subject.is_used(probe.template) || probe.place == Place::Escape);
         self.privates.clear();
         self.handling.clear();
-        // Where it is rebound too deep in the stack, it is in a slot meanwhile.
-        let rebinds = |name: &str| fragment.locals.iter().any(|local| local == name);
+        // Where it is rebound too deep in the stack, it is in a slot meanwhile. What nested scopes capture is a copy.
+        let captured = |name: &str| captures.iter().any(|capture| capture == name);
+        let rebinds =
+            |name: &str| fragment.locals.iter().any(|local| local == name) && !captured(name);
         let is_deep = site.depth + fragment.stack + 2 > MAX_SWAP_DEPTH as u32;
         let aside = subject.filter(|subject| is_deep && rebinds(subject.name()));
         // Then the stack is one less deep, which its handler may not be for.
@@ -324,26 +326,28 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 Some(slot) => self.push(Opcode::LOAD_FAST, Arg::Local(*slot), site),
                 None => match Subject::named(name) {
                     Some(subject) => self.read_subject(splice, subject, site),
-                    None if self.state.kept(splice.probe.layer, name).is_some() => {
-                        self.read_kept(splice, name, site);
-                    }
                     None => {
+                        let kept = self.state.kept(splice.probe.layer, name);
                         let variable = self.variable(name, site);
-                        if is_cell && self.could_raise(variable, site) {
-                            let slot = self.capture(splice.probe.plugin, name, variable, site);
+                        let raises = match kept {
+                            Some(kept) => kept == Kept::Slot,
+                            None => self.could_raise(variable, site),
+                        };
+                        let read = |splicer: &mut Self, site: &SiteState| match kept {
+                            Some(_) => splicer.read_kept(splice, name, site),
+                            None => splicer.read(variable, name, site),
+                        };
+                        if raises {
+                            let slot = self.capture(splice.probe.plugin, name, is_cell, site, read);
                             splice.slots[index] = Some(slot);
                             splice.captured.push(slot);
                             continue;
                         }
-                        self.read(variable, name, site);
+                        read(self, site);
                     }
                 },
             }
-            let (plugin, name) = (splice.probe.plugin, format!("captured {name}"));
-            let slot = match is_cell {
-                false => self.private_slot(plugin, &name),
-                true => self.private_cell(plugin, &name),
-            };
+            let slot = self.captured_slot(splice.probe.plugin, name, is_cell);
             self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
             splice.slots[index] = Some(slot);
             splice.captured.push(slot);
@@ -405,7 +409,8 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
     /// `try: slot = variable`, `except: slot = ...`.
     fn show(&mut self, plugin: &str, name: &str, variable: Variable, site: &SiteState) -> u32 {
         let slot = self.private_slot(plugin, &format!("shown {name}"));
-        self.try_read(slot, name, variable, site, |splicer| {
+        let read = |splicer: &mut Self, site: &SiteState| splicer.read(variable, name, site);
+        self.try_read(slot, site, read, |splicer| {
             let ellipsis = splicer.objects.push_singleton(b'.');
             let ellipsis = splicer.constant_index(ellipsis);
             splicer.push(Opcode::LOAD_CONST, Arg::Const(ellipsis), site);
@@ -414,21 +419,41 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         slot
     }
 
-    /// `try: slot = variable`, `except: del slot`: what nested scopes capture may be unbound until they read it.
-    fn capture(&mut self, plugin: &str, name: &str, variable: Variable, site: &SiteState) -> u32 {
-        let slot = self.private_cell(plugin, &format!("captured {name}"));
-        self.try_read(slot, name, variable, site, |splicer| {
-            splicer.clear(slot, false, site)
+    /// `try: slot = variable`, `except: del slot`: what nested scopes capture may be unbound until they read it. What
+    /// the compiler keeps in no cell is bound to it.
+    fn capture(
+        &mut self,
+        plugin: &str,
+        name: &str,
+        is_cell: bool,
+        site: &SiteState,
+        read: impl FnOnce(&mut Self, &SiteState),
+    ) -> u32 {
+        let slot = self.captured_slot(plugin, name, is_cell);
+        self.try_read(slot, site, read, |splicer| match is_cell {
+            true => splicer.clear(slot, false, site),
+            false => {
+                let none = splicer.none();
+                splicer.push(Opcode::LOAD_CONST, Arg::Const(none), site);
+                splicer.push(Opcode::STORE_FAST, Arg::Local(slot), site);
+            }
         });
         slot
+    }
+
+    fn captured_slot(&mut self, plugin: &str, name: &str, is_cell: bool) -> u32 {
+        let name = format!("captured {name}");
+        match is_cell {
+            false => self.private_slot(plugin, &name),
+            true => self.private_cell(plugin, &name),
+        }
     }
 
     fn try_read(
         &mut self,
         slot: u32,
-        name: &str,
-        variable: Variable,
         site: &SiteState,
+        read: impl FnOnce(&mut Self, &SiteState),
         otherwise: impl FnOnce(&mut Self),
     ) {
         let target = self.new_label();
@@ -443,7 +468,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
             ..*site
         };
         self.arrive(site);
-        self.read(variable, name, &guarded);
+        read(self, &guarded);
         self.push(Opcode::STORE_FAST, Arg::Local(slot), site);
         self.push(Opcode::JUMP_FORWARD, Arg::Jump(end), site);
         self.body.labels[target.0 as usize] = self.out.len() as u32;
@@ -880,7 +905,12 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         }
         let private = splice.slots[slot as usize].expect("just made");
         let is_captured = splice.captured.contains(&private);
-        if opcode == Opcode::MAKE_CELL && !is_captured && !self.body.handlers.is_empty() {
+        // An inlined comprehension has just taken over what was in the slot.
+        let is_empty =
+            (self.out.last()).is_some_and(|last| last.opcode == Opcode::LOAD_FAST_AND_CLEAR);
+        if opcode == Opcode::MAKE_CELL
+            && !(is_captured || is_empty || self.body.handlers.is_empty())
+        {
             // An exception may have ended the snippet when it ran before.
             self.clear(private, false, site);
         }

@@ -45,14 +45,16 @@ impl State {
                     continue;
                 }
                 let mine = || both().filter(|(other, _)| other.layer == probe.layer);
-                if !mine().any(|(_, other)| other.wanted.contains(name)) {
+                // What only this probe speaks of is state where it finds what it has left.
+                let finds = |(other, fragment): (&Probe<'_>, &Arc<Fragment>)| {
+                    let is_itself = std::ptr::eq(probe, other);
+                    fragment.wanted.contains(name) && !(is_itself && runs_once(probe.place))
+                };
+                if !mine().any(finds) {
                     continue;
                 }
                 let assigns = |(probe, fragment): (&Probe<'_>, &Arc<Fragment>)| {
-                    let first = matches!(
-                        probe.place,
-                        Place::At(Site::Before | Site::ModuleEnter(When::Always))
-                    );
+                    let first = is_first(probe.place);
                     // A snippet that may fail in silence may leave None as well.
                     let quiet = probe.on_error != OnError::Raise;
                     first && (fragment.binds(name) || quiet && fragment.assigned.contains(name))
@@ -96,6 +98,19 @@ impl State {
         }
         self.names.get(&(layer, name.to_owned())).copied()
     }
+}
+
+/// Whether nothing of a layer runs earlier in a call.
+fn is_first(place: Place) -> bool {
+    matches!(
+        place,
+        Place::At(Site::Before | Site::ModuleEnter(When::Always))
+    )
+}
+
+/// Whether a site is reached no more than once in a call.
+fn runs_once(place: Place) -> bool {
+    is_first(place) || matches!(place, Place::At(Site::After | Site::OnRaise | Site::OnExit))
 }
 
 /// Layers that have code at a site, largest first.

@@ -93,7 +93,8 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 let mut parameters = self.host.parameters.iter();
                 !site.starts || !parameters.any(|parameter| parameter.slot == slot)
             }
-            Variable::ClassDeref(_) | Variable::Name | Variable::Global => false,
+            Variable::ClassDeref(_) => true,
+            Variable::Name | Variable::Global => false,
         }
     }
 
