@@ -115,6 +115,16 @@ pub struct Cfg {
 impl Cfg {
     /// The graph of a body.
     pub fn of(body: &Body, exceptions: Exceptions) -> Cfg {
+        Cfg::build(body, exceptions, false)
+    }
+
+    /// The graph of a body, exceptions followed, that has all that is reached once probes are in it, which may raise
+    /// anywhere: where nothing leads to a handler, code that cannot raise by itself does.
+    pub fn under_probes(body: &Body) -> Cfg {
+        Cfg::build(body, Exceptions::Followed, true)
+    }
+
+    fn build(body: &Body, exceptions: Exceptions, under_probes: bool) -> Cfg {
         let starts = leaders(body);
         let count = body.instrs.len();
         let block_at = |at: usize| starts.partition_point(|start| *start as usize <= at) - 1;
@@ -122,13 +132,33 @@ impl Cfg {
         // Which blocks control can reach, and by what.
         let mut ways: Vec<Option<Vec<Way>>> = vec![None; starts.len()];
         let mut todo: Vec<usize> = (0..starts.len().min(1)).collect();
-        while let Some(block) = todo.pop() {
-            if ways[block].is_some() {
-                continue;
+        loop {
+            while let Some(block) = todo.pop() {
+                if ways[block].is_some() {
+                    continue;
+                }
+                let found = ways_out(body, starts[block] as usize..end(block), exceptions);
+                todo.extend(found.iter().filter_map(|way| way.to).map(block_at));
+                ways[block] = Some(found);
             }
-            let found = ways_out(body, starts[block] as usize..end(block), exceptions);
-            todo.extend(found.iter().filter_map(|way| way.to).map(block_at));
-            ways[block] = Some(found);
+            if !under_probes {
+                break;
+            }
+            let unreached = |block: usize| {
+                ways[block].as_ref()?;
+                let last = &body.instrs[end(block) - 1];
+                let handler = body.at(body.handler(last)?.target);
+                let is_reached = ways[block_at(handler)].is_some();
+                (!is_reached).then_some((block, handler, last.handler))
+            };
+            let Some((block, handler, id)) = (0..starts.len()).find_map(unreached) else {
+                break;
+            };
+            ways[block].get_or_insert_default().push(Way {
+                to: Some(handler),
+                kind: EdgeKind::Exception(id),
+            });
+            todo.push(block_at(handler));
         }
         let mut graph = DiGraph::with_capacity(starts.len() + 1, starts.len() * 2);
         let mut nodes = vec![None; starts.len()];

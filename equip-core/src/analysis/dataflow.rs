@@ -173,7 +173,11 @@ fn forward<P: Problem>(body: &Body, cfg: &Cfg, problem: &P) -> Solution<P::Fact>
         }
         for (_, to, edge) in edges {
             let (handler, sent) = match edge.kind {
-                EdgeKind::Exception(handler) => (handler, raised.take()),
+                // Where no instruction raises, a probe in front of the first may (`Cfg::under_probes`).
+                EdgeKind::Exception(handler) => {
+                    let first = || start[node.index()].clone();
+                    (handler, raised.take().or_else(first))
+                }
                 EdgeKind::Raise(handler) => (handler, before_last.take()),
                 kind => {
                     let mut sent = fact.clone();

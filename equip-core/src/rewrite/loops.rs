@@ -43,7 +43,7 @@ impl SourceLoop {
 
 /// All of them, outer ones before those within.
 pub(super) fn of_source(body: &Body) -> Vec<SourceLoop> {
-    let cfg = Cfg::of(body, Exceptions::Followed);
+    let cfg = Cfg::under_probes(body);
     let dominators = dominators(&cfg.graph, cfg.entry);
     let natural = loops(&cfg.graph, &dominators);
     let graph = Graph {

@@ -15,7 +15,8 @@ use super::splicer::{Interner, Splicer};
 use super::state::State;
 use super::taken::Taken;
 use super::{Compile, Host, Place, Probe, Refusal, Refused, Scope, borrowed, callers, enclose};
-use crate::body::{self, Arg, Body, Instr, Label, Location};
+use crate::analysis::cfg::jumps_if;
+use crate::body::{self, Arg, Body, HandlerId, Instr, Label, Location};
 use crate::isa::{Flow, Isa, NullSlot, Opcode, Operand};
 use crate::marshal::Objects;
 
@@ -220,6 +221,28 @@ struct Program<'p> {
 }
 
 impl Program<'_> {
+    /// The handler of a probe at an instruction. What CPython's compiler made of a conditional jump backward (from 3.13 on:
+    /// its inverse, and a jump behind it) has none, whatever `try` or inlined comprehension it is in: there that of
+    /// the condition. The jump itself may leave a `try`, but no comprehension.
+    fn handler(&self, at: usize) -> Option<HandlerId> {
+        let mut here = at;
+        loop {
+            let instr = &self.old[here];
+            let above = here.checked_sub(1).map(|above| self.old[above].opcode);
+            let is_made = jumps_if(instr.opcode).is_some()
+                || instr.opcode == Opcode::NOT_TAKEN
+                || instr.opcode == Opcode::JUMP_BACKWARD
+                    && self.taken.any(here)
+                    && above.is_some_and(|above| {
+                        above == Opcode::NOT_TAKEN || jumps_if(above).is_some()
+                    });
+            match instr.handler {
+                None if is_made && here > 0 => here -= 1,
+                handler => return handler,
+            }
+        }
+    }
+
     fn depth_at(&self, at: usize) -> i32 {
         self.depths.map_or(0, |depths| depths[at])
     }
@@ -478,7 +501,7 @@ impl<'p, 's, 'a, 'h> Pass<'p, 's, 'a, 'h> {
             quiet: self.splicer.goes_on(location),
             location,
             line: self.program.told(&placed.point, of),
-            handler: place.and_then(|at| self.splicer.reachable(old[at].handler, depth)),
+            handler: place.and_then(|at| self.splicer.reachable(self.program.handler(at), depth)),
             depth,
             at: Some(at),
             starts: starts(probe),
@@ -497,7 +520,7 @@ impl<'p, 's, 'a, 'h> Pass<'p, 's, 'a, 'h> {
                 let Label(target) = self.splicer.body.handlers[id.0 as usize].target;
                 old[labels[target as usize] as usize].handler
             }
-            (_, handler) => handler,
+            _ => self.program.handler(here.at),
         };
         let location = self.program.line_before(here.at, false);
         SiteState {
@@ -536,7 +559,7 @@ impl<'p, 's, 'a, 'h> Pass<'p, 's, 'a, 'h> {
                 true => site.location,
                 false => location_from(self.program.isa, old, from as usize),
             };
-            let handler = old[from as usize].handler;
+            let handler = self.program.handler(from as usize);
             let stub = SiteState {
                 location,
                 handler: self.splicer.reachable(handler, here.depth),
@@ -648,7 +671,7 @@ impl<'p, 's, 'a, 'h> Pass<'p, 's, 'a, 'h> {
             let probe = self.probe_of(placed);
             let handler = match probe.place {
                 Place::At(Site::OnYield) => old[sites::suspended(old, at)].handler,
-                _ => here.instr.handler,
+                _ => self.program.handler(at),
             };
             let callee = self.program.callees.places.get(&at);
             let site = SiteState {

@@ -93,9 +93,13 @@ pub(super) fn place(
         );
         if is_line && taken.any(placed.point.at as usize) {
             let point = placed.point.clone();
-            placed.point = sites::given_back(body, point, |at| taken.any(at));
+            placed.point = sites::given_back(body, point.clone(), |at| taken.any(at));
             if !placed.point.by_jump {
                 placed.phase = Phase::Falling;
+            }
+            if placed.point.at != point.at {
+                // What begins where it stands now comes after it.
+                placed.order -= GIVEN_BACK;
             }
         }
     }
@@ -212,6 +216,8 @@ fn check_meanings(probe: &Probe<'_>, host: &Host<'_>) -> Result<(), Refusal> {
 const LAYER: i64 = 1 << 32;
 /// Added to the order of an edge, which control takes before it comes anywhere.
 const EDGES: i64 = 1 << 40;
+/// Taken from the order of what stands behind the place that it was meant for.
+const GIVEN_BACK: i64 = 1 << 41;
 
 /// Added to the order of what stands right before a call, behind all else that stands there, and taken from that of what
 /// stands right behind it.

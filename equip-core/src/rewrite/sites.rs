@@ -423,12 +423,20 @@ pub fn given_back(body: &Body, point: Point, is_taken: impl Fn(usize) -> bool) -
             Opcode::SWAP | Opcode::POP_TOP | Opcode::STORE_FAST
         );
         last += 1;
-        let fits = body
-            .instrs
-            .get(last)
-            .is_some_and(|next| next.location.line == line);
-        if !moves || !fits || body.labels.contains(&(last as u32)) {
+        if !moves || last == body.instrs.len() {
             return point;
+        }
+        // What comes there from elsewhere has nothing to do with it, and another line may begin there.
+        let goes_on = body.instrs[last].location.line == line;
+        let is_target = body.labels.contains(&(last as u32));
+        if is_target || !goes_on {
+            return match is_taken(last) {
+                true => point,
+                false => Point {
+                    from: Some(last as u32 - 1),
+                    ..Point::falling(last)
+                },
+            };
         }
     }
     match last == at {

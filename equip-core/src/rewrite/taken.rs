@@ -5,8 +5,8 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::analysis::Cfg;
 use crate::analysis::dataflow::{self, Direction, Problem};
-use crate::analysis::{Cfg, Exceptions};
 use crate::body::{Arg, Body, Depths};
 use crate::isa::Opcode;
 
@@ -54,7 +54,7 @@ impl Taken {
             slots: &slots,
             depths: &depths,
         };
-        let cfg = Cfg::of(body, Exceptions::Followed);
+        let cfg = Cfg::under_probes(body);
         let solution = dataflow::solve(body, &cfg, &problem);
         let mut found = vec![vec![Holds::Own; body.instrs.len()]; slots.len()];
         let mut owned = vec![false; slots.len()];
