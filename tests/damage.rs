@@ -343,3 +343,123 @@ fn two_runs_at_once() {
         assert!(files(folder.path()) == before, "round {round}");
     }
 }
+
+/// What an instrumented file was made from comes back whatever has become of that file.
+#[test]
+fn an_instrumented_file_that_is_damaged() {
+    for one in interpreters() {
+        let folder = scratch();
+        std::fs::write(folder.path().join("m.py"), "def f():\n    return 1\n").unwrap();
+        ok(python(one, folder.path()).args(["-m", "compileall", "-q", "."]));
+        let before = files(folder.path());
+        let instrument = || {
+            let options = ["-q", "--plugin", "callcount", ".", "--python"];
+            ok(equip(folder.path()).args(options).arg(&one.path));
+        };
+        instrument();
+        let whole = files(folder.path());
+        let path = (before
+            .keys()
+            .find(|path| path.extension() == Some("pyc".as_ref())))
+        .unwrap();
+        let bytes = &whole[path];
+        let len = bytes.len();
+        let mut flipped = bytes.clone();
+        flipped[len - 3] ^= 0x10;
+        let damages = [1, 12, 60, len / 2, len - 20].map(|cut| bytes[..len - cut].to_vec());
+        for damaged in damages.into_iter().chain([flipped]) {
+            std::fs::write(path, &damaged).unwrap();
+            let output = equip(folder.path()).args(["status", "."]).output().unwrap();
+            assert!(said(&output).contains("damaged"), "{}", said(&output));
+            instrument();
+            assert!(files(folder.path()) == whole);
+            std::fs::write(path, &damaged).unwrap();
+            ok(equip(folder.path()).args(["-q", "restore", "."]));
+            assert!(files(folder.path()) == before);
+            instrument();
+        }
+    }
+}
+
+/// Bytecode that was unsound before is no bug of equip or of a plugin, and the other files are done.
+#[test]
+fn bytecode_that_was_unsound_before() {
+    for one in interpreters() {
+        let folder = scratch();
+        let write = r#"
+import importlib.util, marshal
+good = compile('class A:\n    def f(self): return 1\n', 'm.py', 'exec')
+bad = good.replace(co_consts=tuple(
+    one.replace(co_names=()) if hasattr(one, 'co_code') else one for one in good.co_consts))
+for name, code in [('bad', bad), ('good', good)]:
+    with open(name + '.pyc', 'wb') as file:
+        file.write(importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
+"#;
+        ok(python(one, folder.path()).args(["-c", write]));
+        let bad = std::fs::read(folder.path().join("bad.pyc")).unwrap();
+        let allsites = harness::library("allsites");
+        for plugin in ["coverage".as_ref(), allsites.as_path()] {
+            let output = equip(folder.path())
+                .arg("--plugin")
+                .arg(plugin)
+                .args([".", "--python"])
+                .arg(&one.path)
+                .output()
+                .unwrap();
+            let said = said(&output);
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(
+                said.contains("was unsound before: A:") && said.contains("undamaged copy"),
+                "{said}"
+            );
+            assert!(said.contains("1 of 2 files instrumented"), "{said}");
+            assert!(std::fs::read(folder.path().join("bad.pyc")).unwrap() == bad);
+        }
+    }
+}
+
+/// Folders of bytecode that are links, and files that are no files.
+#[test]
+fn links_and_pipes() {
+    let one = &interpreters()[0];
+    let folder = scratch();
+    let app = folder.path().join("app");
+    std::fs::create_dir(&app).unwrap();
+    std::fs::create_dir(folder.path().join("cache")).unwrap();
+    std::os::unix::fs::symlink("../cache", app.join("__pycache__")).unwrap();
+    std::fs::write(app.join("m.py"), "def f():\n    return 1\n").unwrap();
+    for name in ["pipe.py", "pipe.pyc", "__pycache__/m.pyc"] {
+        ok(Command::new("mkfifo").arg(app.join(name)));
+    }
+    let cached = || {
+        std::fs::read_dir(folder.path().join("cache"))
+            .unwrap()
+            .count()
+    };
+    let options = ["-q", "--plugin", "callcount", "app", "--python"];
+    ok(equip(folder.path()).args(options).arg(&one.path));
+    assert_eq!(cached(), 3);
+    for command in ["status", "decls", "verify"] {
+        let output = ok(equip(folder.path())
+            .args([command, "app", "--python"])
+            .arg(&one.path));
+        assert!(!said(&output).contains("pipe"), "{}", said(&output));
+    }
+    let output = ok(equip(folder.path()).args(["restore", "app"]));
+    assert!(
+        said(&output).contains("1 files restored"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(cached(), 1);
+    let output = equip(folder.path())
+        .args(["restore", "app/nothing"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("app/nothing: No such file"),
+        "{}",
+        said(&output)
+    );
+}

@@ -124,6 +124,7 @@ pub fn touched(targets: &[PathBuf]) -> Result<Touched, Error> {
             path: target.clone(),
             source,
         })?;
+        let before = found.len();
         let stem = path
             .file_stem()
             .and_then(OsStr::to_str)
@@ -140,37 +141,47 @@ pub fn touched(targets: &[PathBuf]) -> Result<Touched, Error> {
         for entry in walkdir::WalkDir::new(&root).sort_by_file_name() {
             let entry = match entry {
                 Ok(entry) => entry,
-                Err(error) if error.depth() == 0 => {
-                    let source =
-                        std::io::Error::new(std::io::ErrorKind::NotFound, error.to_string());
-                    return Err(Error::Io {
-                        path: target.clone(),
-                        source,
-                    });
-                }
+                // The folder of what is compiled is not there, or the target itself: see below.
+                Err(error) if error.depth() == 0 && !root.exists() => continue,
                 Err(error) => {
                     unreadable.push((error.path().unwrap_or(&root).to_owned(), error.to_string()));
                     continue;
                 }
             };
-            let name = entry.file_name().to_string_lossy();
-            if prefix
-                .as_ref()
-                .is_some_and(|prefix| !name.starts_with(prefix.as_str()))
-            {
-                continue;
+            let is_cache = entry.file_name() == "__pycache__" && entry.path_is_symlink();
+            let within = is_cache.then(|| std::fs::read_dir(entry.path()));
+            let within = within.and_then(Result::ok).into_iter().flatten().flatten();
+            let paths = within.map(|within| within.path());
+            for path in paths.chain([entry.path().to_owned()]) {
+                let Some(name) = path.file_name().map(OsStr::to_string_lossy) else {
+                    continue;
+                };
+                if prefix
+                    .as_ref()
+                    .is_some_and(|prefix| !name.starts_with(prefix.as_str()))
+                {
+                    continue;
+                }
+                let kept = name
+                    .strip_suffix(ORIGINAL)
+                    .or_else(|| name.strip_suffix(MADE));
+                if let Some(pyc) = kept {
+                    found.insert(path.with_file_name(pyc));
+                } else if name.ends_with(".pyc")
+                    && path.is_file()
+                    && std::fs::read(&path)
+                        .is_ok_and(|bytes| crate::provenance::Provenance::read(&bytes).is_some())
+                {
+                    found.insert(path);
+                }
             }
-            let kept = name
-                .strip_suffix(ORIGINAL)
-                .or_else(|| name.strip_suffix(MADE));
-            if let Some(pyc) = kept {
-                found.insert(entry.path().with_file_name(pyc));
-            } else if name.ends_with(".pyc")
-                && std::fs::read(entry.path())
-                    .is_ok_and(|bytes| crate::provenance::Provenance::read(&bytes).is_some())
-            {
-                found.insert(entry.into_path());
-            }
+        }
+        // A source may be gone, and what was made of it still be there.
+        if found.len() == before {
+            std::fs::symlink_metadata(&path).map_err(|source| Error::Io {
+                path: target.clone(),
+                source,
+            })?;
         }
     }
     Ok((found.into_iter().collect(), unreadable))
@@ -203,7 +214,7 @@ fn walk(root: &Path, program: &mut Program, sources: &mut Vec<PathBuf>) {
             entry.path().parent().and_then(Path::file_name) == Some(OsStr::new("__pycache__"));
         if name.contains(STAGED) {
             program.leftovers.push(entry.into_path());
-        } else if !in_cache && !entry.file_type().is_dir() {
+        } else if !in_cache && (entry.file_type().is_file() || entry.path_is_symlink()) {
             let path = entry.into_path();
             match path.extension().and_then(OsStr::to_str) {
                 Some("py") => sources.push(path),

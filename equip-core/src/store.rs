@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::compile::hash;
 use crate::program::{MADE, ORIGINAL, STAGED};
 use crate::provenance::Provenance;
+use crate::pyc::{HEADER_LEN, PycFile};
 
 /// A failure on disk, with its path.
 #[derive(Debug, thiserror::Error)]
@@ -245,6 +246,28 @@ pub fn original_of(pyc: &Path, record: &Provenance) -> Result<(Vec<u8>, bool), E
     })
 }
 
+/// What a file was made from whose record is damaged or cut off, and whether equip had compiled it: what is kept is of the same
+/// source, and the file is nothing that Python writes.
+pub fn original_of_damaged(pyc: &Path, bytes: &[u8]) -> Option<(Vec<u8>, bool)> {
+    let kept = [(ORIGINAL, false), (MADE, true)].into_iter();
+    let mut kept = kept.filter_map(|(suffix, made)| {
+        let bytes = std::fs::read(beside(pyc, suffix)).ok()?;
+        Some((bytes, made))
+    });
+    kept.find(|(kept, _)| {
+        let is_plain = || {
+            let names = |bytes: &[u8]| bytes.windows(HIDDEN.len()).any(|window| window == HIDDEN);
+            let parsed = PycFile::parse(bytes);
+            let is_whole = parsed.is_ok_and(|pyc| pyc.trailer.is_empty());
+            is_whole && (names(kept) || !names(bytes))
+        };
+        kept.get(..HEADER_LEN) == bytes.get(..HEADER_LEN) && kept != bytes && !is_plain()
+    })
+}
+
+/// How names begin that no source can write.
+const HIDDEN: &[u8] = b"__equip.";
+
 /// What restoring one file did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restored {
@@ -280,6 +303,23 @@ pub fn restore(pyc: &Path) -> Result<Restored, Error> {
         if current.is_none() && kept.exists() {
             at(pyc, std::fs::rename(&kept, pyc))?;
             return Ok(Restored::Original);
+        }
+        match current
+            .as_deref()
+            .and_then(|bytes| original_of_damaged(pyc, bytes))
+        {
+            Some((_, false)) => {
+                at(pyc, std::fs::rename(&kept, pyc))?;
+                let _ = std::fs::remove_file(&made);
+                return Ok(Restored::Original);
+            }
+            Some((_, true)) => {
+                at(pyc, std::fs::remove_file(pyc))?;
+                at(&made, std::fs::remove_file(&made))?;
+                let _ = std::fs::remove_file(&kept);
+                return Ok(Restored::Removed);
+            }
+            None => {}
         }
         let leftovers = kept.exists() || made.exists();
         for path in [&kept, &made] {

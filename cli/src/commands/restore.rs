@@ -2,6 +2,7 @@
 
 use equip_core::program;
 use equip_core::provenance::Provenance;
+use equip_core::pyc::PycFile;
 use equip_core::store::{self, Restored};
 
 use crate::args::{Arguments, Targets};
@@ -62,7 +63,14 @@ pub fn status(options: &Targets, arguments: &Arguments) -> anyhow::Result<u8> {
                         let stale = if fresh { "" } else { ", out of date" };
                         format!("instrumented by {}{stale}", plugins.join(", "))
                     }
-                    (None, true) => "plain".to_owned(),
+                    _ if store::original_of_damaged(&module.pyc, bytes).is_some() => {
+                        "instrumented and damaged: `equip restore` puts the original back"
+                            .to_owned()
+                    }
+                    (None, true) => match PycFile::parse(bytes) {
+                        Ok(_) => "plain".to_owned(),
+                        Err(error) => format!("unreadable: {error}"),
+                    },
                     (None, false) => "out of date".to_owned(),
                 }
             }

@@ -22,6 +22,7 @@ use crate::python::Helpers;
 use crate::rewrite::Refusal;
 use crate::select::{self, Selection};
 use crate::store::{self, Change, Original};
+use crate::verify;
 
 mod report;
 mod unmatched;
@@ -308,6 +309,26 @@ pub fn run(
     }
 }
 
+/// What is wrong with bytecode before anything is put into it is no bug of equip or of a plugin.
+fn blame(file: &Path, has_source: bool, plain: &[u8], problems: Vec<Problem>) -> Vec<Problem> {
+    if !problems.iter().any(|problem| problem.snippet.is_none()) {
+        return problems;
+    }
+    let complaint = PycFile::parse(plain).ok().and_then(|pyc| {
+        let all = pyc.code_objects();
+        verify::verify(&pyc, &all).into_iter().next()
+    });
+    let Some(complaint) = complaint else {
+        return problems;
+    };
+    let advice = match has_source {
+        true => "compile it anew with --force-rebuild",
+        false => "replace it by an undamaged copy",
+    };
+    let message = format!("the bytecode was unsound before: {complaint}; {advice}");
+    vec![Problem::file(file, message)]
+}
+
 /// A module's name and path, as plugins are told them.
 fn shown(module: &Module) -> (String, String) {
     let path = module.source.as_deref().unwrap_or(&module.pyc);
@@ -380,16 +401,19 @@ impl Run<'_> {
             same,
         } = start;
         done.report.compiled = original == Original::Made;
+        let blame = |problems| blame(file, module.source.is_some(), &plain, problems);
         let pyc = PycFile::parse(&plain).map_err(|error| fail(error.to_string()))?;
         let declarations = declarations(&pyc);
         let name = program::module_name(module);
         let edits = match (self.watch.included)(module) {
-            true => self.visit(
-                (number, module, &name),
-                &pyc,
-                &declarations,
-                &mut done.report.notes,
-            )?,
+            true => self
+                .visit(
+                    (number, module, &name),
+                    &pyc,
+                    &declarations,
+                    &mut done.report.notes,
+                )
+                .map_err(blame)?,
             false => Edits::default(),
         };
         if self.options.plan {
@@ -418,7 +442,8 @@ impl Run<'_> {
         let result = self
             .pipeline
             .apply(&plain, pyc, &declarations, &edits, subject);
-        let result = result.map_err(|error| vec![self.problem(file, &declarations, error)])?;
+        let result =
+            result.map_err(|error| blame(vec![self.problem(file, &declarations, error)]))?;
         (self.watch.result)(module, &plain, &result.bytes);
         if same.is_some_and(|bytes| bytes == result.bytes) {
             done.report.status = Status::Unchanged;
@@ -472,7 +497,12 @@ impl Run<'_> {
 
     fn existing(&self, module: &Module, bytes: Vec<u8>) -> Result<Option<Start>, String> {
         let Some(record) = Provenance::read(&bytes) else {
-            return Ok(Some(Start::new(bytes, Original::InPlace)));
+            return Ok(Some(
+                match store::original_of_damaged(&module.pyc, &bytes) {
+                    Some((plain, _)) => Start::new(plain, Original::Kept),
+                    None => Start::new(bytes, Original::InPlace),
+                },
+            ));
         };
         // The same pipeline may ask for something else today: its author has built a plugin anew.
         let same = record.pipeline == self.hash;
