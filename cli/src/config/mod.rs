@@ -666,13 +666,14 @@ impl Prepared {
             let at = step.places.first()?.selection.clone();
             return Some(Diagnostic::error(at, problem.message.clone(), label));
         };
-        let index = step
-            .injections
-            .iter()
-            .position(|one| one.code == snippet.text)?;
-        let code = step.places[index].code.clone()?;
+        let injections = step.injections.iter().zip(&step.places);
+        let code = injections.flat_map(|(one, places)| {
+            let code = places.code.iter().map(|at| (&one.code, at));
+            code.chain(one.imports.iter().zip(&places.imports))
+        });
+        let (_, code) = code.into_iter().find(|(text, _)| **text == snippet.text)?;
         let part = snippet.offset..snippet.offset + snippet.len;
-        let at = read::inside(&file.text, &code, &snippet.text, part);
+        let at = read::inside(&file.text, code, &snippet.text, part);
         Some(Diagnostic::error(at, problem.message.clone(), label))
     }
 }

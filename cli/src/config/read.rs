@@ -68,6 +68,7 @@ pub struct InjectStep {
 pub struct InjectPlaces {
     pub selection: Range<usize>,
     pub code: Option<Range<usize>>,
+    pub imports: Vec<Range<usize>>,
     pub calls: Option<Range<usize>>,
 }
 
@@ -329,10 +330,9 @@ impl Reader<'_> {
         let selection = selected.as_ref().and_then(|text| self.selection(text));
         let site = text(table, "at").filter(|site| keys::SITES.contains(&site.text.as_str()));
         let code = text(table, "code");
-        let imports: Vec<String> = texts(table, "imports")
-            .into_iter()
-            .map(|one| one.text)
-            .collect();
+        let placed = texts(table, "imports");
+        let import_places = placed.iter().map(|one| one.at.clone()).collect();
+        let imports: Vec<String> = placed.into_iter().map(|one| one.text).collect();
         let edge = text(table, "edge");
         let line = table.get("line").and_then(|value| number(value.get_ref()));
         let site = site?;
@@ -472,6 +472,7 @@ impl Reader<'_> {
         let places = InjectPlaces {
             selection: selected?.at,
             code: code.map(|code| code.at),
+            imports: import_places,
             calls: called.map(|calls| calls.at),
         };
         Some((injection, places, options))
