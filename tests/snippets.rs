@@ -365,6 +365,13 @@ const CASES: &[Case] = &[
         prints: "0\n['x']\n['x']\n",
     },
     Case {
+        what: "ways out of a `with` within a `try`",
+        program: F,
+        options: &[],
+        code: "import contextlib\ntry:\n    with contextlib.suppress(KeyError) as z:\n        match [d for d in range(3)]:\n            case int(q):\n                d = 1\n        with contextlib.suppress(ValueError) as q:\n            x = type(f'{{a}}')\n            print('within')\n            raise ValueError\n    pass\nexcept Exception as e:\n    c += 1",
+        prints: "within\n1\n",
+    },
+    Case {
         what: "errors that are ignored end the snippet and nothing else",
         program: "def f(n):\n    try:\n        return n\n    except ValueError:\n        return 'caught'\nprint(f(1))\n",
         options: &["on_error='ignore'", "site='each_line'"],

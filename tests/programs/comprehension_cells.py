@@ -91,6 +91,14 @@ async def awaiting(a, c=0):
     return lambda: a
 
 
+def yielding(items):
+    try:
+        yield 1
+        yield [(lambda: other)() for other in items if check(other)]
+    except Wanted as error:
+        yield error.args
+
+
 def finished(coroutine):
     try:
         coroutine.send(None)
@@ -111,4 +119,5 @@ for c in range(3):
     print(dropped("a", c)(), conditional(c), finished(awaiting("a", c))())
 found, last = in_a_loop("a", [[], [0, 1], [2], [3]])
 print(found, last())
+print(list(yielding([1])), list(yielding([2])))
 print(Holder.pairs, Holder.rest)

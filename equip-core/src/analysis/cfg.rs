@@ -326,7 +326,8 @@ pub fn raises(opcode: Opcode) -> bool {
 
 /// Whether an instruction may raise without having been written to: all but those that only move
 /// references and jump forward. `Python/bytecodes.c` calls it `HAS_ERROR_FLAG`; what `__del__` raises
-/// goes nowhere.
+/// goes nowhere. Where an inlined comprehension makes a cell, the compiler's own handlers are not ready for a lack of
+/// memory.
 pub fn can_raise(isa: &Isa, opcode: Opcode) -> bool {
     use Opcode as O;
     if opcode == O::LOAD_FAST {
@@ -354,6 +355,7 @@ pub fn can_raise(isa: &Isa, opcode: Opcode) -> bool {
             | O::LOAD_FAST_BORROW_LOAD_FAST_BORROW
             | O::LOAD_FAST_LOAD_FAST
             | O::LOAD_FAST_AND_CLEAR
+            | O::MAKE_CELL
             | O::STORE_FAST
             | O::STORE_FAST_STORE_FAST
             | O::STORE_FAST_LOAD_FAST

@@ -601,6 +601,12 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
                 && fragment.returns_at(*at as usize)
             {
                 self.out[place].arg = Arg::Jump(end);
+                // The return may have stood in front, the end does not.
+                if let Opcode::JUMP_BACKWARD | Opcode::JUMP_BACKWARD_NO_INTERRUPT =
+                    self.out[place].opcode
+                {
+                    self.out[place].opcode = Opcode::JUMP_FORWARD;
+                }
             }
         }
         self.handling.extend(handling.map(|begin| (begin, end)));

@@ -53,11 +53,12 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         let is_parameter = parameters.any(|parameter| parameter.slot == slot);
         match site.at.map_or(Holds::Own, |at| self.taken.holds(slot, at)) {
             Holds::TakenCell => return Variable::Deref(slot),
-            Holds::Taken | Holds::Unclear => return Variable::Fast(slot, false),
+            Holds::Taken => return Variable::Fast(slot, false),
             // The name is the comprehension's; outside of it, it means what it means to the function.
-            Holds::Own if self.taken.is_only_taken(slot) && !is_parameter => {
+            Holds::Own | Holds::Unclear if self.taken.is_only_taken(slot) && !is_parameter => {
                 return Variable::Global;
             }
+            Holds::Unclear => return Variable::Fast(slot, false),
             Holds::Own => {}
         }
         if kind & kinds::CELL != 0 {
