@@ -279,6 +279,13 @@ fn a_snippet_that_python_refuses_is_shown_in_the_pipeline_file() {
                 "{said}"
             );
         }
+        // An import is told at its own place.
+        project(
+            folder.path(),
+            "[[inject]]\nat = \"before\"\nmatch = \"app:twice\"\ncode = 'x = 1'\nimports = ['import sys', 'import sys, 5']\n",
+        );
+        let said = text(&run(&["app.py"]).stderr);
+        assert!(said.contains("--> equip.toml:5:39"), "{said}");
         // Placeholders that the site does not have.
         project(
             folder.path(),

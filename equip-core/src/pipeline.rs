@@ -17,7 +17,7 @@ use crate::marshal::ObjectId;
 use crate::provenance::{PluginRecord, Provenance};
 use crate::pyc::PycFile;
 use crate::rewrite::{self, Host, Interner, Place, Probe, Refusal, Scope};
-use crate::snippet::{Meaning, Template};
+use crate::snippet::{HIDDEN, Meaning, Template};
 use crate::verify::{self, Complaint};
 
 /// A pipeline: who asks for edits, in order, and the compiled snippets of the run.
@@ -347,7 +347,7 @@ impl Pipeline<'_> {
             vec![FxHashMap::default(); self.authors.len()];
         for binding in bindings.iter().filter(|binding| !binding.public) {
             for name in &binding.names {
-                let global = format!("__equip.{}.{name}", self.authors[binding.author].name);
+                let global = format!("{HIDDEN}{}.{name}", self.authors[binding.author].name);
                 by_author[binding.author].insert(name.clone(), global);
             }
         }
@@ -377,7 +377,7 @@ impl Pipeline<'_> {
                 author.options.as_bytes(),
                 source.as_bytes(),
             ];
-            let key = format!("__equip.{name}.{}", &hash(&parts)[..16]);
+            let key = format!("{HIDDEN}{name}.{}", &hash(&parts)[..16]);
             values.extend([
                 ("key".to_owned(), Value::Str(key)),
                 ("name".to_owned(), Value::Str(name.to_owned())),

@@ -11,6 +11,7 @@ use crate::compile::hash;
 use crate::program::{MADE, ORIGINAL, STAGED};
 use crate::provenance::Provenance;
 use crate::pyc::{HEADER_LEN, PycFile};
+use crate::snippet::HIDDEN;
 
 /// A failure on disk, with its path.
 #[derive(Debug, thiserror::Error)]
@@ -227,17 +228,20 @@ fn keep(original: &Path, kept: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What is kept beside a file, and whether equip had compiled it.
+fn kept(pyc: &Path) -> impl Iterator<Item = (Vec<u8>, bool)> {
+    let kept = [(ORIGINAL, false), (MADE, true)].into_iter();
+    kept.filter_map(|(suffix, made)| Some((std::fs::read(beside(pyc, suffix)).ok()?, made)))
+}
+
 /// The bytes that an instrumented file was made from, and whether equip had compiled them.
 ///
 /// # Errors
 /// None is kept, or it is not the one that the record names.
 pub fn original_of(pyc: &Path, record: &Provenance) -> Result<(Vec<u8>, bool), Error> {
-    for (suffix, made) in [(ORIGINAL, false), (MADE, true)] {
-        if let Ok(bytes) = std::fs::read(beside(pyc, suffix))
-            && hash(&[&bytes]) == record.original
-        {
-            return Ok((bytes, made));
-        }
+    let mut kept = kept(pyc);
+    if let Some(found) = kept.find(|(bytes, _)| hash(&[bytes]) == record.original) {
+        return Ok(found);
     }
     let why = "instrumented, and its original is gone: rebuild it with --force-rebuild";
     Err(Error {
@@ -249,14 +253,13 @@ pub fn original_of(pyc: &Path, record: &Provenance) -> Result<(Vec<u8>, bool), E
 /// What a file was made from whose record is damaged or cut off, and whether equip had compiled it: what is kept is of the same
 /// source, and the file is nothing that Python writes.
 pub fn original_of_damaged(pyc: &Path, bytes: &[u8]) -> Option<(Vec<u8>, bool)> {
-    let kept = [(ORIGINAL, false), (MADE, true)].into_iter();
-    let mut kept = kept.filter_map(|(suffix, made)| {
-        let bytes = std::fs::read(beside(pyc, suffix)).ok()?;
-        Some((bytes, made))
-    });
-    kept.find(|(kept, _)| {
+    kept(pyc).find(|(kept, _)| {
         let is_plain = || {
-            let names = |bytes: &[u8]| bytes.windows(HIDDEN.len()).any(|window| window == HIDDEN);
+            let names = |bytes: &[u8]| {
+                bytes
+                    .windows(HIDDEN.len())
+                    .any(|window| window == HIDDEN.as_bytes())
+            };
             let parsed = PycFile::parse(bytes);
             let is_whole = parsed.is_ok_and(|pyc| pyc.trailer.is_empty());
             is_whole && (names(kept) || !names(bytes))
@@ -264,9 +267,6 @@ pub fn original_of_damaged(pyc: &Path, bytes: &[u8]) -> Option<(Vec<u8>, bool)> 
         kept.get(..HEADER_LEN) == bytes.get(..HEADER_LEN) && kept != bytes && !is_plain()
     })
 }
-
-/// How names begin that no source can write.
-const HIDDEN: &[u8] = b"__equip.";
 
 /// What restoring one file did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -299,27 +299,15 @@ pub fn restore(pyc: &Path) -> Result<Restored, Error> {
         }
     };
     let record = current.as_deref().and_then(Provenance::read);
-    let Some(record) = record else {
+    let original = match (&record, &current) {
+        (Some(record), _) => Some(original_of(pyc, record)?),
+        (None, Some(bytes)) => original_of_damaged(pyc, bytes),
+        (None, None) => None,
+    };
+    let Some((_, was_made)) = original else {
         if current.is_none() && kept.exists() {
             at(pyc, std::fs::rename(&kept, pyc))?;
             return Ok(Restored::Original);
-        }
-        match current
-            .as_deref()
-            .and_then(|bytes| original_of_damaged(pyc, bytes))
-        {
-            Some((_, false)) => {
-                at(pyc, std::fs::rename(&kept, pyc))?;
-                let _ = std::fs::remove_file(&made);
-                return Ok(Restored::Original);
-            }
-            Some((_, true)) => {
-                at(pyc, std::fs::remove_file(pyc))?;
-                at(&made, std::fs::remove_file(&made))?;
-                let _ = std::fs::remove_file(&kept);
-                return Ok(Restored::Removed);
-            }
-            None => {}
         }
         let leftovers = kept.exists() || made.exists();
         for path in [&kept, &made] {
@@ -333,7 +321,6 @@ pub fn restore(pyc: &Path) -> Result<Restored, Error> {
             Restored::Plain
         });
     };
-    let (_, was_made) = original_of(pyc, &record)?;
     if was_made {
         at(pyc, std::fs::remove_file(pyc))?;
         at(&made, std::fs::remove_file(&made))?;

@@ -144,21 +144,25 @@ impl Cfg {
             if !under_probes {
                 break;
             }
-            let unreached = |block: usize| {
-                ways[block].as_ref()?;
+            let mut found: Vec<(usize, Way)> = Vec::new();
+            for block in (0..starts.len()).filter(|block| ways[*block].is_some()) {
                 let last = &body.instrs[end(block) - 1];
-                let handler = body.at(body.handler(last)?.target);
-                let is_reached = ways[block_at(handler)].is_some();
-                (!is_reached).then_some((block, handler, last.handler))
-            };
-            let Some((block, handler, id)) = (0..starts.len()).find_map(unreached) else {
+                let Some(handler) = body.handler(last).map(|handler| body.at(handler.target))
+                else {
+                    continue;
+                };
+                if ways[block_at(handler)].is_none() && todo.last() != Some(&block_at(handler)) {
+                    todo.push(block_at(handler));
+                    let (to, kind) = (Some(handler), EdgeKind::Exception(last.handler));
+                    found.push((block, Way { to, kind }));
+                }
+            }
+            if found.is_empty() {
                 break;
-            };
-            ways[block].get_or_insert_default().push(Way {
-                to: Some(handler),
-                kind: EdgeKind::Exception(id),
-            });
-            todo.push(block_at(handler));
+            }
+            for (block, way) in found {
+                ways[block].get_or_insert_default().push(way);
+            }
         }
         let mut graph = DiGraph::with_capacity(starts.len() + 1, starts.len() * 2);
         let mut nodes = vec![None; starts.len()];

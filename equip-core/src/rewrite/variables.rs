@@ -9,7 +9,7 @@ use super::{Probe, Scope};
 use crate::body::{Arg, Instr, Slot};
 use crate::code::kinds;
 use crate::isa::{ClassDeref, Opcode};
-use crate::snippet;
+use crate::snippet::{self, HIDDEN};
 
 /// How the host keeps a variable.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -171,7 +171,7 @@ impl<'s, 'a, 'h> Splicer<'s, 'a, 'h> {
         kind: u8,
         kept: Option<Kept>,
     ) -> u32 {
-        let name = format!("__equip.{plugin}.{name}");
+        let name = format!("{HIDDEN}{plugin}.{name}");
         let mut privates = self.privates.iter();
         let known = privates.position(|known| known.name == name && known.kind == kind);
         let index = known.unwrap_or_else(|| {

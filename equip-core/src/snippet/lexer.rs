@@ -3,6 +3,9 @@
 
 use super::{Ch, Literal, Meaning, Part, Piece, Problem, Template};
 
+/// How deep CPython's tokenizer lets f-strings nest (`MAXFSTRINGLEVEL`).
+const MAX_NESTING: usize = 150;
+
 /// One string literal of the source.
 struct Str {
     start: usize,
@@ -20,10 +23,10 @@ impl Str {
 
 /// The replacement fields that are open at a place of an f-string, outer ones first.
 #[derive(Default)]
-struct Fields(Vec<Field>);
+struct Replacements(Vec<Replacement>);
 
 #[derive(Default)]
-struct Field {
+struct Replacement {
     /// Brackets that are open in its expression.
     brackets: usize,
     /// Whether the place is in its format specification, not in its expression.
@@ -32,7 +35,7 @@ struct Field {
     holds: bool,
 }
 
-impl Fields {
+impl Replacements {
     /// Whether the place is literal text.
     fn in_text(&self) -> bool {
         self.0.last().is_none_or(|field| field.spec)
@@ -82,6 +85,19 @@ impl Lexer<'_> {
         }
     }
 
+    /// Where the name that starts at a place ends.
+    fn name_end(&self, at: usize) -> usize {
+        let rest = self.chars[at..].iter();
+        at + rest.take_while(|(ch, _)| ch.is_ident()).count()
+    }
+
+    fn behind_spaces(&self, mut at: usize) -> usize {
+        while self.is(at, ' ') {
+            at += 1;
+        }
+        at
+    }
+
     fn copy(&mut self, range: std::ops::Range<usize>) {
         for at in range {
             self.push(at);
@@ -109,10 +125,8 @@ impl Lexer<'_> {
             return self.run_of_literals(first);
         }
         if ch.is_ident() {
-            while self.ch(self.at).is_some_and(Ch::is_ident) {
-                self.push(self.at);
-                self.at += 1;
-            }
+            self.at = self.name_end(here);
+            self.copy(here..self.at);
             return Ok(());
         }
         match ch {
@@ -121,10 +135,7 @@ impl Lexer<'_> {
             _ => {}
         }
         if let (Ch::Field(field), true) = (ch, self.depth > 0) {
-            let mut next = here + 1;
-            while self.is(next, ' ') {
-                next += 1;
-            }
+            let next = self.behind_spaces(here + 1);
             if self.is(next, '=') && !self.is(next + 1, '=') {
                 return Err(Problem {
                     offset: self.template.fields[field].offset,
@@ -146,6 +157,11 @@ impl Lexer<'_> {
 
     /// The string literal that starts at `start`, prefix included.
     fn string_at(&self, start: usize) -> Result<Option<Str>, Problem> {
+        self.string_within(start, 0)
+    }
+
+    /// The same, within that many f-strings.
+    fn string_within(&self, start: usize, level: usize) -> Result<Option<Str>, Problem> {
         let mut at = start;
         let mut prefix = String::new();
         while let Some(Ch::Char(c)) = self.ch(at)
@@ -167,10 +183,10 @@ impl Lexer<'_> {
         let triple = self.is(at + 1, mark) && self.is(at + 2, mark);
         let quote = if triple { 3 } else { 1 };
         let body = at + quote;
-        let mut fields = prefix.contains(['f', 't']).then(Fields::default);
+        let mut fields = prefix.contains(['f', 't']).then(Replacements::default);
         let mut at = body;
         loop {
-            let in_text = fields.as_ref().is_none_or(Fields::in_text);
+            let in_text = fields.as_ref().is_none_or(Replacements::in_text);
             let problem = |message: &str| {
                 Err(Problem {
                     offset: self.offset(start),
@@ -178,6 +194,7 @@ impl Lexer<'_> {
                 })
             };
             match (self.ch(at), &mut fields) {
+                _ if level > MAX_NESTING => return problem("too many nested f-strings"),
                 (None, _) => return problem("string literal without an end"),
                 (Some(Ch::Char('\n')), _) if !triple && in_text => {
                     return problem("string literal without an end on its line");
@@ -197,7 +214,7 @@ impl Lexer<'_> {
                     at += 1;
                 }
                 (Some(_), Some(fields)) => {
-                    at = match self.within(fields, at)? {
+                    at = match self.within(fields, at, level)? {
                         Within::Literal(inner) => inner.end,
                         Within::Run(end) => end,
                     }
@@ -208,7 +225,12 @@ impl Lexer<'_> {
     }
 
     /// What starts at a place of an f-string, which is not its end.
-    fn within(&self, fields: &mut Fields, at: usize) -> Result<Within, Problem> {
+    fn within(
+        &self,
+        fields: &mut Replacements,
+        at: usize,
+        level: usize,
+    ) -> Result<Within, Problem> {
         let Some(Ch::Char(c)) = self.ch(at) else {
             if let Some(field) = fields.0.last_mut().filter(|field| !field.spec) {
                 field.holds = true;
@@ -219,22 +241,20 @@ impl Lexer<'_> {
             let doubled = self.is(at + 1, c);
             match c {
                 '{' | '}' if doubled => return Ok(Within::Run(at + 2)),
-                '{' => fields.0.push(Field::default()),
+                '{' => fields.0.push(Replacement::default()),
                 _ => {}
             }
             return Ok(Within::Run(at + 1));
         };
         if field.spec {
             match c {
-                '{' => fields.0.push(Field::default()),
+                '{' => fields.0.push(Replacement::default()),
                 '}' => drop(fields.0.pop()),
                 _ => {}
             }
             return Ok(Within::Run(at + 1));
         }
         match c {
-            '\'' | '"' => {}
-            c if c.is_alphanumeric() || c == '_' => {}
             '(' | '[' | '{' => field.brackets += 1,
             ')' | ']' | '}' if field.brackets > 0 => field.brackets -= 1,
             '}' => drop(fields.0.pop()),
@@ -250,30 +270,21 @@ impl Lexer<'_> {
             }
             _ => {}
         }
-        if !(c.is_alphanumeric() || matches!(c, '_' | '\'' | '"')) {
+        let is_name = Ch::Char(c).is_ident();
+        if !is_name && !matches!(c, '\'' | '"') {
             return Ok(Within::Run(at + 1));
         }
         // A literal within the expression, which may use the same quotes; or a name.
-        if let Some(inner) = self.string_at(at)? {
+        if let Some(inner) = self.string_within(at, level + 1)? {
             return Ok(Within::Literal(inner));
         }
-        let mut end = at + 1;
-        while self
-            .ch(end)
-            .is_some_and(|ch| matches!(ch, Ch::Char(_)) && ch.is_ident())
-        {
-            end += 1;
-        }
-        Ok(Within::Run(end))
+        Ok(Within::Run(self.name_end(at)))
     }
 
     /// Whether a `=` asks for the source of its replacement field.
     fn is_shown(&self, at: usize) -> bool {
         let compares = |at: usize| ['=', '!', '<', '>'].iter().any(|c| self.is(at, *c));
-        let mut next = at + 1;
-        while self.is(next, ' ') {
-            next += 1;
-        }
+        let next = self.behind_spaces(at + 1);
         !compares(at - 1) && ['}', '!', ':'].iter().any(|c| self.is(next, *c))
     }
 
@@ -362,7 +373,7 @@ impl Lexer<'_> {
     fn formatted(&mut self, str: &Str) -> Result<(), Problem> {
         self.copy(str.start..str.body.start);
         let mut at = str.body.start;
-        let mut fields = Fields::default();
+        let mut fields = Replacements::default();
         while at < str.body.end {
             if let (Ch::Field(field), true) = (self.chars[at].0, fields.in_text()) {
                 let found = &self.template.fields[field];
@@ -380,7 +391,7 @@ impl Lexer<'_> {
                 at += 1;
                 continue;
             }
-            match self.within(&mut fields, at)? {
+            match self.within(&mut fields, at, 0)? {
                 Within::Literal(inner) => {
                     let depth = std::mem::replace(&mut self.depth, 1);
                     let end = inner.end;

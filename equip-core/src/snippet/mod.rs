@@ -12,6 +12,8 @@ use lexer::Lexer;
 
 pub use equip_plugin_api::edit::Value;
 
+/// Starts every name that equip puts into a program, which no source can write.
+pub const HIDDEN: &str = "__equip.";
 /// Starts every name that a template may not use.
 pub const RESERVED: &str = "__equip_";
 /// Reserved name of `{return_value}`.
@@ -599,6 +601,18 @@ mod tests {
                 .unwrap_err()
                 .message
                 .contains("f-string")
+        );
+    }
+
+    #[test]
+    fn f_strings_nest_as_deep_as_in_python() {
+        let nested = |depth| format!("{}1{}", "f'{{ ".repeat(depth), "}}'".repeat(depth));
+        assert!(source(&nested(100), 0).is_ok());
+        let problem = source(&nested(100_000), 0).unwrap_err();
+        assert!(
+            problem.message.contains("too many nested"),
+            "{}",
+            problem.message
         );
     }
 
